@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from usufruct import errors
 from usufruct.errors import BadInput
 from usufruct.types import AssetKind, AssetState, parse_address, parse_digest
@@ -19,7 +20,9 @@ def test_amounts_survive_the_round_trip_exactly(amount: int, decimals: int) -> N
     assert Fraction(text) * 10**decimals == amount
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e99", "0.0000000000000000001", "1,5"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "nan", "inf", "1e99", "0.0000000000000000001", "1,5"]
+)
 def test_what_is_not_an_amount_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         parse_amount(text)

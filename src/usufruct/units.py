@@ -33,11 +33,11 @@ def parse_amount(text: str, decimals: int = 18) -> int:
     if shift > 60:
         raise BadInput(f"'{text}' is too large an amount")
     if shift >= 0:
-        return whole * 10**shift
+        return int(whole * 10**shift)
     quotient, rest = divmod(whole, 10**-shift)
     if rest:
         raise BadInput(f"'{text}' is finer than the smallest unit, which has {decimals} decimals")
-    return quotient
+    return int(quotient)
 
 
 def format_amount(amount: int, decimals: int = 18) -> str:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from usufruct.errors import BadInput, Damaged, NotFound, Unavailable
 from usufruct.store import make_folder, read_bytes, remove, write_atomic
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from usufruct.errors import BadInput, HomeBusy
 from usufruct.store import HomeLock
 

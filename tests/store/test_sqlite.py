@@ -2,6 +2,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from usufruct.errors import Damaged, HomeBusy
 from usufruct.store import connect, transaction
 

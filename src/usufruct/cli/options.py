@@ -1,0 +1,78 @@
+"""Options that many commands share, written once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from usufruct.errors import BadInput, UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+HomeDir = Annotated[
+    Path | None,
+    typer.Option("--home", help="The party's folder (else $USUFRUCT_HOME, else ~/.usufruct)."),
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help="File whose first line opens the keys."),
+]
+Asset = Annotated[str, typer.Argument(help="Asset id, the start of one (6+ digits), or its title.")]
+
+VARIABLE = "USUFRUCT_PASSPHRASE"
+_MOST = 4096
+
+
+class Passphrase:
+    """Asks for the passphrase when it is first needed, never earlier and never twice.
+
+    In order: ``--passphrase-file``, ``USUFRUCT_PASSPHRASE``, a prompt on the terminal. It is
+    never taken from an argument, which other users of the machine could read.
+    """
+
+    def __init__(self, file: Path | None, *, confirm: bool = False) -> None:
+        self._file = file
+        self._confirm = confirm
+
+    def __call__(self) -> str:
+        """Return the passphrase.
+
+        Raises
+        ------
+        UsageError
+            There is no terminal to ask on, or it was left empty.
+        """
+        if self._file is not None:
+            return _from_file(self._file)
+        given = os.environ.get(VARIABLE)
+        if given is not None:
+            return _not_empty(given)
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "the keys need a passphrase, and there is no terminal to ask on",
+                hint=f"give --passphrase-file FILE or set {VARIABLE}",
+            )
+        return _not_empty(
+            typer.prompt("Passphrase", hide_input=True, confirmation_prompt=self._confirm, err=True)
+        )
+
+
+def _from_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST)
+    except OSError as error:
+        raise BadInput(f"cannot read the passphrase file {path}: {error.strerror}") from error
+    try:
+        return _not_empty(data.decode("utf-8").split("\n")[0].rstrip("\r"))
+    except UnicodeDecodeError:
+        raise BadInput(f"the passphrase file {path} is not UTF-8 text") from None
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise UsageError("an empty passphrase protects nothing", hint="choose a longer one")
+    return text

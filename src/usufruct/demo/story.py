@@ -1,0 +1,303 @@
+"""The main job, scene by scene, each party acting through its own home only."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from usufruct.demo import cast
+from usufruct.demo.cast import HOSPITALS, Stage
+from usufruct.errors import VerificationError
+from usufruct.examples import heart_disease
+from usufruct.workspace import Workspace, create, open_home, verify
+from usufruct.workspace.training import Seat
+
+FLAMBY = {"FedAvg": ".748", "best federated": ".785", "pooled training": ".795"}
+"""FLamby's published accuracies on Fed-Heart-Disease, pooled over the four test sets."""
+
+MODEL = "heart disease risk"
+PATIENT = (
+    "age,sex,cp,trestbps,chol,fbs,restecg,thalach,exang,oldpeak,slope,ca,thal\n"
+    "54,1,4,140,239,0,0,160,1,1.2,?,?,?\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One step of the story, finished.
+
+    Parameters
+    ----------
+    title, seconds
+        What was done, and how long it took.
+    lines
+        What there is to see of it.
+    """
+
+    title: str
+    seconds: float
+    lines: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the story came to."""
+
+    folder: Path
+    scenes: list[Scene] = field(default_factory=list)
+    model: str = ""
+    accuracy: dict[str, tuple[int, int]] = field(default_factory=dict)
+    tree: str = ""
+    steps: tuple[Any, ...] = ()
+    prediction: dict[str, Any] = field(default_factory=dict)
+    tampered: dict[str, Any] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def pooled(self) -> float:
+        """Test accuracy over all hospitals' held-out rows."""
+        correct, rows = (sum(pair[i] for pair in self.accuracy.values()) for i in (0, 1))
+        return correct / rows
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, for ``--json``."""
+        return {
+            "folder": str(self.folder),
+            "seconds": round(self.seconds, 2),
+            "scenes": [
+                {"title": s.title, "seconds": round(s.seconds, 2), "lines": list(s.lines)}
+                for s in self.scenes
+            ],
+            "model": self.model,
+            "accuracy": {
+                "pooled": f"{self.pooled:.3f}",
+                "hospitals": {n: {"correct": c, "rows": r} for n, (c, r) in self.accuracy.items()},
+                "flamby": FLAMBY,
+            },
+            "verify": [step.as_dict() for step in self.steps],
+            "prediction": self.prediction,
+            "tampered": self.tampered,
+            "commands": list(self.commands),
+        }
+
+
+class Story:
+    """Plays the story in `stage`.
+
+    Parameters
+    ----------
+    told
+        Called with each scene as it ends.
+    round_told
+        Called with each round's number and pooled test accuracy.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        told: Callable[[Scene], None],
+        round_told: Callable[[int, float], None],
+    ) -> None:
+        self._stage = stage
+        self._told = told
+        self._round_told = round_told
+        self._out = Outcome(stage.folder)
+        self._network = stage.folder / "network.json"
+        self._data: dict[str, Path] = {}
+        self._open = ExitStack()
+        self._hospitals: dict[str, Workspace] = {}
+
+    def play(self) -> Outcome:
+        """Play all of it.
+
+        Raises
+        ------
+        UsufructError
+            Something did not work; that is never meant to happen here.
+        """
+        began = time.monotonic()
+        with self._open:
+            self._ledger()
+            self._parties()
+            self._datasets()
+            builder = self._open.enter_context(self._home("builder"))
+            self._draft(builder)
+            self._train(builder)
+            self._verify(builder)
+            self._predict(builder)
+            self._tamper()
+            self._out.tree = builder.lineage(MODEL).tree()
+        self._out.commands = self._next()
+        self._out.seconds = time.monotonic() - began
+        return self._out
+
+    @contextmanager
+    def _scene(self, title: str) -> Iterator[list[str]]:
+        began = time.monotonic()
+        lines: list[str] = []
+        yield lines
+        scene = Scene(title, time.monotonic() - began, tuple(lines))
+        self._out.scenes.append(scene)
+        self._told(scene)
+
+    def _home(self, who: str) -> Workspace:
+        return open_home(self._stage.home(who), passphrase=self._stage.passphrase)
+
+    def _ledger(self) -> None:
+        with self._scene("the operator starts a shared ledger") as lines:
+            create(self._stage.home("operator"), name="operator", passphrase=self._stage.passphrase)
+            said = self._open.enter_context(cast.ledger(self._stage, self._network))
+            lines.append(f"chain {said['chain_id']} at {said['url']}, contracts deployed")
+            lines.append(f"network file signed: {self._network}")
+
+    def _parties(self) -> None:
+        with self._scene("four hospitals and a builder join it by the network file") as lines:
+            names = {**HOSPITALS, "builder": "Builder"}
+            for who, name in names.items():
+                made = create(
+                    self._stage.home(who),
+                    name=name,
+                    network=str(self._network),
+                    passphrase=self._stage.passphrase,
+                )
+                lines.append(f"{name:<17} {made.identity.address}")
+
+    def _datasets(self) -> None:
+        with self._scene("each hospital publishes its file, row by row, and anchors") as lines:
+            files = heart_disease()
+            for who, name in HOSPITALS.items():
+                target = self._stage.data(who) / files[who].name
+                shutil.copyfile(files[who], target)
+                self._data[who] = target
+                ws = self._open.enter_context(self._home(who))
+                self._hospitals[who] = ws
+                made = ws.publish(target, title=f"heart disease, {name}")
+                anchor = ws.anchor()
+                ws.prove(made.asset, self._stage.data(who) / "evidence.json")
+                lines.append(
+                    f"{name:<17} {made.rows} rows, content root {made.content_root[:16]}…, "
+                    f"block {anchor.block}"
+                )
+
+    def _draft(self, builder: Workspace) -> None:
+        with self._scene("the builder announces a model and names its parents") as lines:
+            given = [builder.receive(self._stage.data(who) / "evidence.json") for who in HOSPITALS]
+            share = f"{1 / (len(given) + 1):.2f}"
+            payees = [asset.owner for asset in given] + [builder.public.address]
+            draft = builder.draft(
+                MODEL,
+                parents=[asset.id for asset in given],
+                split=[(payee, share) for payee in payees],
+                terms={"rule": "fedavg", "uses": "train"},
+            )
+            anchor = builder.anchor()
+            lines.append(f"draft {draft.id[:16]}… with {len(given)} parents, block {anchor.block}")
+
+    def _train(self, builder: Workspace) -> None:
+        from usufruct.learn import LocalParty
+        from usufruct.learn.heart import HEART_PLAN, HEART_SCHEMA, hospital_tables
+
+        title = (
+            "they learn together: federated mean and sd, then averaging; no row leaves its party"
+        )
+        with self._scene(title) as lines:
+            seats = []
+            for who, (train, test) in hospital_tables(paths=self._data).items():
+                ws = self._hospitals[who]
+                party = LocalParty.from_table(HOSPITALS[who], train, test=test, signer=ws.identity)
+                dataset = ws.reference(f"heart disease, {HOSPITALS[who]}")
+                seats.append(Seat(party, ws.identity, dataset))
+
+            def told(number: int, metrics: dict[str, Any]) -> None:
+                self._round_told(number, float(metrics["test"]["pooled"]["accuracy"]))
+
+            made = builder.train(MODEL, seats, HEART_PLAN, schema=HEART_SCHEMA, on_round=told)
+            anchor = builder.anchor()
+            self._out.model = made.published.asset
+            last: Any = made.metrics[-1]["test"]
+            self._out.accuracy = {
+                part["party"]: (part["correct"], part["rows"]) for part in last["parties"]
+            }
+            lines.append(
+                f"{len(made.metrics)} rounds, each a statement signed by the builder and by the "
+                f"four hospitals, who computed it again"
+            )
+            lines.append(
+                f"model content root {made.published.content_root[:16]}…, block {anchor.block}"
+            )
+
+    def _verify(self, builder: Workspace) -> None:
+        with self._scene("anybody verifies: model, rounds, datasets, rows") as lines:
+            bundle = self._stage.data("builder") / "model.json"
+            builder.prove(MODEL, bundle)
+            model = builder.asset(MODEL).source
+            found = verify(
+                bundle,
+                network=self._network,
+                data=[*self._data.values(), *([Path(model)] if model else [])],
+            )
+            self._out.steps = found.steps
+            lines.append(found.summary)
+
+    def _predict(self, builder: Workspace) -> None:
+        with self._scene("the model answers for one patient, with a statement") as lines:
+            patient = self._stage.data("builder") / "patient.csv"
+            patient.write_text(PATIENT)
+            bundle = self._stage.data("builder") / "prediction.json"
+            made = builder.predict(MODEL, patient, output=bundle)
+            model = builder.asset(MODEL).source
+            found = verify(bundle, data=[Path(model)] if model else [])
+            self._out.prediction = made.as_dict()
+            answer = made.answers[0]
+            lines.append(
+                f"probability of heart disease {float(answer.probability):.3f}; "
+                f"statement {made.statement[:16]}…"
+            )
+            lines.append(f"verified: {found.summary}")
+
+    def _tamper(self) -> None:
+        with self._scene("one byte of one hospital's file changes") as lines:
+            target = self._data["hungarian"]
+            before = target.read_bytes()
+            place = len(before) // 2
+            while not chr(before[place]).isdigit():
+                place += 1
+            changed = b"9" if before[place : place + 1] != b"9" else b"8"
+            target.write_bytes(before[:place] + changed + before[place + 1 :])
+            code, document = cast.run_cli(
+                *("verify", str(self._stage.data("builder") / "model.json")),
+                *(part for path in self._data.values() for part in ("--data", str(path))),
+            )
+            target.write_bytes(before)
+            if code != 1:
+                raise VerificationError("the change was not noticed", hint="this is a bug")
+            self._out.tampered = {"exit_code": code, **document}
+            lines.append(f"usufruct verify model.json --data ...: exit {code}")
+            for place_found in document["mismatches"]:
+                words = ", ".join(
+                    f"{word} {place_found[word]}"
+                    for word in ("party", "file", "chunk", "row", "line")
+                    if place_found.get(word) is not None
+                )
+                lines.append(f"{place_found['what']}: {words}")
+            lines.append("(the byte was put back)")
+
+    def _next(self) -> tuple[str, ...]:
+        folder, builder = self._stage.folder, self._stage.home("builder")
+        cleveland = self._data["cleveland"]
+        return (
+            f"usufruct verify '{cleveland}'",
+            f"usufruct verify '{folder / 'builder' / 'prediction.json'}'",
+            f"usufruct lineage '{MODEL}' --home '{builder}'",
+            f"usufruct log show --home '{builder}'",
+            f"usufruct prove 'heart disease, Cleveland' --row 7 -o row.json "
+            f"--home '{self._stage.home('cleveland')}'",
+            f"usufruct ledger serve --home '{self._stage.home('operator')}' "
+            f"--passphrase-file '{self._stage.passphrase_file}'",
+        )

@@ -1,0 +1,1 @@
+"""Statements, anchors, lineage, bundles and their verification."""

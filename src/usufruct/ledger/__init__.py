@@ -1,0 +1,1 @@
+"""The ledger: one interface, an embedded engine and any EVM network by URL."""

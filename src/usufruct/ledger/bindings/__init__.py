@@ -1,0 +1,11 @@
+"""What the contracts take and give, as bytes: calls, answers, events and errors.
+
+``layout``     the part of the Solidity ABI our contracts use, both ways, strict
+``calls``      a call, a question, and how logs are told apart
+``artefact``   compiled contracts as they ship in the package
+``parties``, ``assets``, ``anchors``   one module a contract
+``errors``     a contract's refusal as a typed error
+
+Nothing here talks to a ledger and nothing is imported from outside the package, so logs and
+receipts can be read with the base install.
+"""

@@ -1,0 +1,186 @@
+"""A party's folder: where its keys, log, vault, assets and network file stand."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from usufruct.crypto import canonical, keystore
+from usufruct.errors import AlreadyExists, BadInput, Damaged, NotFound
+from usufruct.store import HomeLock, make_folder, read_bytes, remove, write_atomic
+
+FORMAT = "usufruct/home/v1"
+VARIABLE = "USUFRUCT_HOME"
+NO_LEDGER, EMBEDDED, JOINED = "none", "embedded", "joined"
+
+_MOST = 1 << 20
+_NAME = re.compile(r"[^\W_][\w .'-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One identity kept in a home."""
+
+    public: keystore.PublicIdentity
+    current: bool
+
+
+def default_home() -> Path:
+    """Return ``$USUFRUCT_HOME``, else ``~/.usufruct``."""
+    given = os.environ.get(VARIABLE)
+    return Path(given) if given else Path.home() / ".usufruct"
+
+
+class Home:
+    """The layout of a home and the few settings in its ``home.json``.
+
+    Nothing here holds a secret in memory longer than :meth:`unlock` takes.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, str]) -> None:
+        self.path = path
+        self._settings = settings
+
+    @classmethod
+    def create(cls, path: Path, *, ledger: str = NO_LEDGER) -> Home:
+        """Make a new home; an interrupted attempt may be repeated.
+
+        Raises
+        ------
+        AlreadyExists
+            There is a home already.
+        """
+        if (path / "home.json").exists():
+            raise AlreadyExists(
+                f"{path} is a home already", hint="use it, or name another with --home"
+            )
+        if path.is_dir() and any(p.name not in _OWN for p in path.iterdir()):
+            raise AlreadyExists(
+                f"{path} holds other files, and a home has a folder of its own",
+                hint="name an empty or new folder with --home",
+            )
+        for folder in (path, path / "keys", path / "log"):
+            make_folder(folder)
+        for stale in (path / "keys").iterdir():
+            # of an attempt that ended before anybody saw the words of this identity
+            remove(stale)
+        return cls(path, {"format": FORMAT, "ledger": ledger, "current": ""})
+
+    @classmethod
+    def open(cls, path: Path) -> Home:
+        """Open the home at `path`.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        Damaged
+            Its ``home.json`` is not what was written.
+        """
+        try:
+            data = read_bytes(path / "home.json", limit=_MOST)
+        except NotFound:
+            raise NotFound(f"{path} is not a home", hint=f"usufruct init --home {path}") from None
+        try:
+            settings = canonical.loads(data.rstrip(b"\n"))
+        except BadInput as error:
+            raise Damaged(f"{path / 'home.json'} is damaged: {error}") from error
+        if (
+            not isinstance(settings, dict)
+            or settings.get("format") != FORMAT
+            or set(settings) != {"format", "ledger", "current"}
+            or not all(isinstance(value, str) for value in settings.values())
+        ):
+            raise Damaged(f"{path / 'home.json'} is not a home of this version")
+        return cls(path, settings)
+
+    def save(self) -> None:
+        """Write ``home.json``; a home exists from the first save on."""
+        write_atomic(self.path / "home.json", canonical.dumps(self._settings) + b"\n")
+
+    def lock(self) -> HomeLock:
+        """Take the home for writing, or raise :class:`HomeBusy` at once."""
+        return HomeLock(self.path / "lock").acquire()
+
+    @property
+    def ledger(self) -> str:
+        """``none``, ``embedded`` or ``joined``."""
+        return self._settings["ledger"]
+
+    @ledger.setter
+    def ledger(self, kind: str) -> None:
+        self._settings["ledger"] = kind
+
+    def identities(self) -> tuple[Key, ...]:
+        """Return every identity of this home, by name."""
+        found = []
+        for path in sorted((self.path / "keys").glob("*.json")):
+            public = keystore.read_public(read_bytes(path, limit=_MOST))
+            found.append(Key(public, current=public.name == self._settings["current"]))
+        return tuple(found)
+
+    def public(self, name: str | None = None) -> keystore.PublicIdentity:
+        """Return the public half of an identity (the current one unless named)."""
+        return keystore.read_public(self._keystore(name))
+
+    def unlock(self, passphrase: Callable[[], str], name: str | None = None) -> keystore.Identity:
+        """Return an identity with its secrets.
+
+        Raises
+        ------
+        WrongPassphrase
+            The keystore does not open with it.
+        Damaged
+            The keystore is not what was written.
+        """
+        return keystore.open_keystore(self._keystore(name), passphrase())
+
+    def add(self, identity: keystore.Identity, passphrase: str) -> None:
+        """Keep an identity, encrypted; the first one becomes current."""
+        path = self._key_path(identity.public.name)
+        if path.exists():
+            raise AlreadyExists(
+                f"there is an identity '{identity.public.name}' in {self.path} already",
+                hint="choose another name",
+            )
+        if any(k.public.address == identity.public.address for k in self.identities()):
+            raise AlreadyExists(f"the account {identity.public.address} is in this home already")
+        write_atomic(path, keystore.seal_keystore(identity, passphrase))
+        if not self._settings["current"]:
+            self.use(identity.public.name)
+
+    def use(self, name: str) -> None:
+        """Make an identity the current one."""
+        self._keystore(name)
+        self._settings["current"] = name
+        self.save()
+
+    def log_folder(self, name: str | None = None) -> Path:
+        """Return the folder of an identity's log: one append-only log a party."""
+        return self.path / "log" / self.public(name).address[2:]
+
+    def _key_path(self, name: str) -> Path:
+        if not _NAME.match(name):
+            raise BadInput(
+                f"'{name}' cannot be the name of an identity",
+                hint="letters, digits, space and . ' - up to 64, beginning with a letter or digit",
+            )
+        return self.path / "keys" / f"{name}.json"
+
+    def _keystore(self, name: str | None) -> bytes:
+        wanted = name or self._settings["current"]
+        if not wanted:
+            raise NotFound(f"{self.path} has no identity yet", hint="usufruct id new NAME")
+        try:
+            return read_bytes(self._key_path(wanted), limit=_MOST)
+        except NotFound:
+            raise NotFound(
+                f"there is no identity '{wanted}' in {self.path}", hint="usufruct id list"
+            ) from None
+
+
+_OWN = frozenset({"keys", "log", "lock", "network.json"})
+"""What an interrupted attempt to make a home may leave."""

@@ -1,0 +1,111 @@
+"""A model's answers, signed: which model, which input, which output, none of it shown."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from usufruct.assets.check import check_path
+from usufruct.errors import AlreadyExists, BadInput, NotFound, VerificationError
+from usufruct.evidence.claims import Opening, PredictionClaim
+from usufruct.evidence.predicates import Reference
+from usufruct.evidence.statements import read_statement, sign_statement
+from usufruct.evidence.work import Prediction
+from usufruct.store import make_folder, read_bytes, write_atomic
+from usufruct.types import AssetKind, Digest
+from usufruct.workspace import gathering, publishing, recomputing
+from usufruct.workspace.session import Session
+
+MOST_ROWS_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: the probability of target 1 as a decimal, and the label it makes."""
+
+    probability: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Answers to a batch of rows, and the bundle that proves them."""
+
+    answers: tuple[Answer, ...]
+    model: Reference
+    statement: Digest
+    bundle: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, for ``--json``."""
+        return {
+            "answers": [asdict(answer) for answer in self.answers],
+            "model": self.model.to_dict(),
+            "statement": self.statement,
+            "bundle": self.bundle,
+        }
+
+
+def predict(
+    session: Session, model: str, data: Path, *, output: Path | None = None, force: bool = False
+) -> Predicted:
+    """Answer each row of `data` with a model of this home and sign what was answered.
+
+    Parameters
+    ----------
+    model
+        Id, beginning of an id, or title.
+    output
+        Where the bundle goes; by default into the home.
+
+    Raises
+    ------
+    VerificationError
+        The model's files are not those that were published; nothing is answered.
+    NotFound, BadInput
+        No such model, or rows that its schema does not fit.
+    """
+    record = session.assets_store.find(model)
+    if record.kind is not AssetKind.MODEL:
+        raise BadInput(f"'{record.title}' is a {record.kind}, not a model")
+    version = session.assets_store.version(record.id)
+    if version.source is None or not version.source.is_dir():
+        raise NotFound(
+            f"the files of '{record.title}' are not at {version.source}",
+            hint="put them back where they were published",
+        )
+    if output is not None and output.exists() and not force:
+        raise AlreadyExists(f"there is a file {output} already", hint="--force overwrites it")
+    manifest = session.assets_store.manifest(record.id, version.number)
+    found = check_path(version.source, manifest, party=session.public.name)
+    if found.mismatches:
+        raise VerificationError(
+            f"the files of '{record.title}' are not those that were published",
+            mismatches=found.mismatches,
+            hint="restore them; no answer was given",
+        )
+    raw = read_bytes(data, limit=MOST_ROWS_BYTES)
+    try:
+        rows = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{data} is not UTF-8 text (byte {error.start})") from None
+    answers = recomputing.probabilities(version.source, rows)
+    publishing.resume(session)
+    reference = Reference(record.id, version.number, version.content_root, version.statement)
+    asked = Opening(recomputing.as_value("rows", rows), secrets.token_bytes(32))
+    given = Opening(recomputing.as_value("probabilities", answers), secrets.token_bytes(32))
+    said = Prediction(reference, asked.digest, given.digest, session.now())
+    envelope = sign_statement(said.payload(), [session.identity])
+    publishing.append(session, envelope)
+    session.signed_log.checkpoint()
+    statement = read_statement(envelope).digest
+    bundle = gathering.gather(session, PredictionClaim(statement, asked, given))
+    if output is None:
+        folder = session.home.path / "predictions"
+        make_folder(folder)
+        output = folder / f"{statement[:16]}.json"
+    write_atomic(output, bundle.to_bytes())
+    labelled = tuple(Answer(p, "1" if float(p) >= 0.5 else "0") for p in answers.split("\n"))
+    return Predicted(labelled, reference, statement, str(output))
