@@ -27,7 +27,7 @@ def parse_amount(text: str, decimals: int = 18) -> int:
         raise BadInput(f"'{text}' is not an amount", hint="write it like 1.25") from None
     if not value.is_finite() or value < 0 or len(text) > 80:
         raise BadInput(f"'{text}' is not an amount", hint="amounts are zero or more")
-    sign, digits, exponent = value.as_tuple()
+    _, digits, exponent = value.as_tuple()
     shift = int(exponent) + decimals
     whole = int("".join(map(str, digits)) or "0")
     if shift > 60:

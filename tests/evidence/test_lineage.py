@@ -13,6 +13,7 @@ from tests.evidence.factory import Story
 
 from usufruct.crypto import dsse
 from usufruct.errors import BadInput, NotFound
+from usufruct.evidence import lineage
 from usufruct.evidence.lineage import DOWN, UP, Graph, Node, as_dict, dot, graph_of, tree
 from usufruct.evidence.reading import read_predicate
 from usufruct.evidence.statements import read_statement
@@ -102,3 +103,34 @@ def test_every_graph_is_drawn(edges: dict[str, list[str]]) -> None:
         assert len(whole) == len(made.part("a", direction).nodes)
         assert len(lines) <= 1 + len(made.edges())
     dot(made)
+
+
+def _chain(count: int) -> lineage.Graph:
+    graph = lineage.Graph()
+    graph.add(lineage.Node("d", "draft", "'m'"))
+    graph.add(lineage.Node("a", "dataset", "'a' version 1"))
+    for number in range(1, count + 1):
+        before = [f"r{number - 1}"] if number > 1 else []
+        graph.add(lineage.Node(f"r{number}", "round", str(number)), ["d", *before, "a"])
+    graph.add(lineage.Node("m", "model", "'m' version 1"), ["d", f"r{count}"])
+    return graph
+
+
+def test_a_chain_of_rounds_is_one_line_for_people() -> None:
+    folded = lineage.fold_rounds(_chain(16))
+    assert lineage.tree(folded, "m").splitlines() == [
+        "model 'm' version 1",
+        "├── draft 'm'",
+        "└── rounds 1 to 16",
+        "    └── dataset 'a' version 1",
+    ]
+
+
+def test_a_fork_or_a_cycle_of_rounds_is_not_hidden() -> None:
+    graph = _chain(3)
+    graph.add(lineage.Node("x3", "round", "3"), ["d", "r2", "a"])
+    assert {"r3", "x3", "r2"} <= set(lineage.fold_rounds(graph).nodes)
+    cycle = _chain(3)
+    cycle.sources["r1"].append("r3")
+    assert set(cycle.nodes) >= set(lineage.fold_rounds(cycle).nodes)
+    assert lineage.tree(lineage.fold_rounds(cycle), "m")

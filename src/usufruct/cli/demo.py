@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import shutil
+import sys
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +62,7 @@ def _closing(out: Any, outcome: Any) -> None:
     from usufruct.demo.story import FLAMBY
 
     out.print("\n[bold]What was verified, and whose word each step is[/]")
-    print_steps(out, outcome.steps, limit=16)
+    print_steps(out, outcome.steps)
     out.print("\n[bold]Lineage[/]")
     lines = outcome.tree.splitlines()
     for line in lines[:14]:
@@ -74,10 +79,20 @@ def _closing(out: Any, outcome: Any) -> None:
     out.print(
         "  FLamby published "
         + ", ".join(f"{value} ({what})" for what, value in FLAMBY.items())
-        + ". Our test sets have\n  its sizes, but not its rows; "
-        "over 10 such splits this plan gives .798 ± .023 (bench/heart.py)."
+        + ".\n  Our test sets have the sizes of its, but not the rows: "
+        f"other rows would give {mean(outcome.splits):.3f} ± {stdev(outcome.splits):.3f}."
     )
     out.print(f"\n[bold]{outcome.seconds:.0f} s[/]; everything is in {safe(outcome.folder, 500)}")
     out.print("[bold]Try next:[/]")
     for command in outcome.commands:
-        out.print("  " + command, markup=False, soft_wrap=True)
+        out.print("  " + _runnable(command), markup=False, soft_wrap=True)
+
+
+def _runnable(command: str) -> str:
+    """Return a command as this shell finds it: not everybody has activated the environment."""
+    if shutil.which("usufruct"):
+        return command
+    here = Path(sys.argv[0])
+    with contextlib.suppress(ValueError):
+        here = here.absolute().relative_to(Path.cwd())
+    return shlex.quote(str(here)) + command.removeprefix("usufruct")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from usufruct.cli.options import HomeDir, Json
-from usufruct.cli.output import progress, safe, show
+from usufruct.cli.output import plain, progress, safe, show
 from usufruct.errors import UsageError
 
+ROUNDS = "rounds"
 _COLOURS = {
     "proved": "green",
     "attested": "yellow",
@@ -72,33 +74,61 @@ def register(app: typer.Typer) -> None:
 
 
 def print_report(out: Any, report: Any) -> None:
-    """Print each step of a verification with its grade of proof."""
+    """Print what was verified, one line a thing, with its grades of proof."""
     print_steps(out, report.steps)
     out.print(f"[bold green]verified[/]: {safe(report.summary, 400)}")
 
 
-def print_steps(out: Any, steps: Sequence[Any], limit: int | None = None) -> None:
-    """Print steps as a table; of more than `limit` the first and the last ones."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("grade", "what", "claim", "whose word"):
-        table.add_column(heading, overflow="fold")
-    count = len(steps)
-    shown = list(range(count))
-    if limit is not None and count > limit:
-        shown = [*range(limit - limit // 2), -1, *range(count - limit // 2, count)]
-    for place in shown:
-        if place < 0:
-            table.add_row("[dim]…[/]", f"[dim]{count - (limit or 0)} more steps[/]", "", "")
+def print_steps(out: Any, steps: Sequence[Any]) -> None:
+    """Print steps under what they are about; a run of rounds of one kind is one line."""
+    for key, group in groupby(steps, key=_about):
+        found = list(group)
+        if key[0] == ROUNDS:
+            out.print(f"[bold]{len({step.subject for step in found})} rounds[/]")
+            _print_rounds(out, found)
             continue
-        step = steps[place]
-        colour = _COLOURS.get(str(step.grade), "red")
-        by = ", ".join(name.split(" (0x")[0] for name in step.by)
-        table.add_row(
-            f"[{colour}]{safe(step.grade)}[/]",
-            safe(step.subject, 60),
-            safe(step.claim, 120) + (f" [dim]({safe(step.detail, 160)})[/]" if step.detail else ""),
-            safe(by, 100) if str(step.grade) != "proved" else "nobody's",
-        )
-    out.print(table)
+        out.print(f"[bold]{safe(found[0].subject.split(' (0x')[0], 100)}[/]")
+        for step in found:
+            _line(out, str(step.grade), _words(step))
+
+
+def _about(step: Any) -> tuple[str, str]:
+    if step.subject.startswith("round "):
+        return (ROUNDS, "")
+    return (step.subject, step.statement or "")
+
+
+def _line(out: Any, grade: str, words: str) -> None:
+    colour = _COLOURS.get(grade, "red")
+    out.print(f"  [{colour}]{grade:<9}[/]  {safe(words, 240)}")
+
+
+def _names(step: Any) -> str:
+    return ", ".join(plain(name.split(" (0x")[0], 40) for name in step.by)
+
+
+def _words(step: Any) -> str:
+    grade = str(step.grade)
+    if grade == "attested":
+        detail = f" ({step.detail})" if step.detail and "root" not in step.detail else ""
+        return f"{step.claim}, says {_names(step)}{detail}"
+    return f"{step.claim}: {step.detail}" if step.detail else str(step.claim)
+
+
+def _print_rounds(out: Any, steps: Sequence[Any]) -> None:
+    """Print who signed which rounds, and how far they stand on a ledger."""
+    signed = [step for step in steps if str(step.grade) == "attested"]
+    placed = [step for step in steps if str(step.grade) != "attested"]
+    for key, group in groupby(signed, key=lambda step: (step.claim.split("'")[1:2], step.by)):
+        found = list(group)
+        kind = (key[0] or ["step"])[0]
+        cosigned = "computed again and signed" if len(key[1]) > 1 else "signed"
+        _line(out, "attested", f"{_span(found)} '{kind}', {cosigned} by {_names(found[0])}")
+    for grade, group in groupby(placed, key=lambda step: str(step.grade)):
+        found = list(group)
+        _line(out, grade, f"{_span(found)} in the log of the coordinator: {found[0].detail}")
+
+
+def _span(steps: Sequence[Any]) -> str:
+    numbers = sorted({int(step.subject.split()[1]) for step in steps})
+    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"

@@ -20,6 +20,7 @@ from usufruct.evidence.work import Prediction, Round
 from usufruct.types import Digest
 
 UP, DOWN = "up", "down"
+ROUND = "round"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,48 @@ def graph_of(
                 by = known.get(run.builder, run.builder)
                 node = Node(digest, "run", f"'{run.invocation}'", by)
             case Round() as this:
-                node = Node(digest, "round", str(this.number))
+                node = Node(digest, ROUND, str(this.number))
             case Prediction() as prediction:
                 node = Node(digest, "prediction", prediction.created)
             case Party():
                 continue
         graph.add(node, needed_by(predicate))
     return graph
+
+
+def fold_rounds(graph: Graph) -> Graph:
+    """Return the graph with each chain of rounds as one node, for people.
+
+    A chain ends where two rounds follow the same one: such a fork is kept as it is.
+    """
+    rounds = {key for key, node in graph.nodes.items() if node.kind == ROUND}
+    after: dict[str, int] = {}
+    for key in rounds:
+        for source in graph.sources[key]:
+            after[source] = after.get(source, 0) + 1
+    folded = Graph()
+    inside: set[str] = set()
+    for key in sorted(rounds):
+        if after.get(key, 0) == 1:
+            continue
+        chain, last = [key], key
+        while True:
+            before = [s for s in graph.sources[last] if s in rounds and after[s] == 1]
+            if len(before) != 1 or before[0] in chain:
+                break
+            last = before[0]
+            chain.append(last)
+        inside |= set(chain)
+        sources = [s for one in chain for s in graph.sources[one] if s not in chain]
+        title = graph.nodes[key].title
+        if len(chain) > 1:
+            title = f"{graph.nodes[last].title} to {title}"
+        shown = Node(key, "rounds" if len(chain) > 1 else ROUND, title)
+        folded.add(shown, (s for s in sources if graph.get(s).kind != "draft"))
+    for key, node in graph.nodes.items():
+        if key not in inside:
+            folded.add(node, graph.sources.get(key, ()))
+    return folded
 
 
 def tree(graph: Graph, start: str, direction: str = UP, *, max_lines: int = 100_000) -> str:

@@ -257,7 +257,7 @@ class Gateway:
     def _listen(self) -> socket.socket:
         try:
             family = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)[0][0]
-            # asyncio sets TCP_NODELAY only on a socket whose protocol is named; without it, 40 ms a call
+            # asyncio sets TCP_NODELAY only where the protocol is named; else 40 ms a call
             listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         except (OSError, OverflowError, UnicodeError):
             raise BadInput(f"'{self._host}' is not an address to listen on") from None

@@ -96,8 +96,8 @@ class Lineage:
     direction: str
 
     def tree(self) -> str:
-        """Return a Unicode tree, one node a line."""
-        return drawing.tree(self.graph, self.start, self.direction)
+        """Return a Unicode tree, one node a line, rounds that follow one another folded."""
+        return drawing.tree(drawing.fold_rounds(self.graph), self.start, self.direction)
 
     def dot(self) -> str:
         """Return the graph in Graphviz's language."""
