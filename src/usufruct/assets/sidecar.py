@@ -9,21 +9,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from usufruct.assets.walk import EVIDENCE_FOLDER, EVIDENCE_SUFFIX, printable
+from usufruct.assets.walk import EVIDENCE_FOLDER, EVIDENCE_NAME, EVIDENCE_SUFFIX, printable
 from usufruct.errors import BadInput, NotFound
-from usufruct.store import make_folder, read_bytes, write_atomic
+from usufruct.store import make_folder, read_bytes, remove, write_atomic
+from usufruct.store.atomic import TEMPORARY
 
 MAX_EVIDENCE = 1 << 30
 """Largest evidence file in bytes that is read or written."""
-
-_NAME = "evidence.json"
 
 
 def evidence_path(path: Path) -> Path:
     """Return where the evidence of the file or folder at `path` lives, or would."""
     root = Path(os.path.abspath(path))  # noqa: PTH100 resolve() would follow links
     if root.is_dir():
-        return root / EVIDENCE_FOLDER / _NAME
+        return root / EVIDENCE_FOLDER / EVIDENCE_NAME
     return root.with_name(root.name + EVIDENCE_SUFFIX)
 
 
@@ -74,6 +73,8 @@ def write_evidence(path: Path, data: bytes) -> Path:
     mode = path.stat().st_mode & 0o666
     if target.parent.name == EVIDENCE_FOLDER and path.is_dir():
         make_folder(target.parent, mode=path.stat().st_mode & 0o777 | 0o700)
+        for left in target.parent.glob(f"{TEMPORARY}*"):
+            remove(left)  # half-written by a publisher that was killed
     write_atomic(target, data, mode=mode | 0o600)
     return target
 
@@ -92,8 +93,12 @@ def read_evidence(path: Path) -> bytes:
     """
     if not path.exists():
         raise NotFound(f"there is nothing at {printable(str(path))}")
+    target = evidence_path(path)
+    if target.exists() and not target.is_file():
+        # a pipe would be waited for, a device read without end
+        raise BadInput(f"{printable(str(target))} is no regular file", hint="remove it")
     try:
-        return read_bytes(evidence_path(path), limit=MAX_EVIDENCE)
+        return read_bytes(target, limit=MAX_EVIDENCE)
     except NotFound:
         raise NotFound(
             f"there is no evidence beside {printable(str(path))}",

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usufruct.errors import BadInput, Mismatch, NotFound
+from usufruct.store.atomic import TEMPORARY
 
 EVIDENCE_FOLDER = ".usufruct"
 """Folder at the top of a published folder that holds its evidence and is no part of it."""
+
+EVIDENCE_NAME = "evidence.json"
+"""The only thing that may lie in an evidence folder: nothing else in it is hashed or checked."""
 
 EVIDENCE_SUFFIX = ".usufruct"
 """What follows the name of a published file in the name of its evidence."""
@@ -60,7 +64,7 @@ def list_files(
     """List the files below `path`, or `path` itself if it is a file.
 
     `path` may itself be a link, since the caller named it; links below it are refused unless
-    `follow_links`. An evidence folder at the top is left out.
+    `follow_links`. The evidence at the top is left out; anything else beside it is refused.
 
     Parameters
     ----------
@@ -116,9 +120,11 @@ class _Walk:
                         if entry.is_file(follow_symlinks=False):
                             files.append(inside + entry.name)
                         elif entry.is_dir(follow_symlinks=False):
-                            if inside or entry.name != EVIDENCE_FOLDER:
-                                below = f"{inside}{entry.name}/"
-                                stack.append((below, self._identity(below, above)))
+                            if not inside and entry.name == EVIDENCE_FOLDER:
+                                self._evidence()
+                                continue
+                            below = f"{inside}{entry.name}/"
+                            stack.append((below, self._identity(below, above)))
                         else:
                             self._other(entry, inside + entry.name, above, stack)
             except OSError as error:
@@ -171,6 +177,26 @@ class _Walk:
             )
         else:
             stack.append((f"{name}/", (*above, identity)))
+
+    def _evidence(self) -> None:
+        """Refuse what hides beside the evidence, where no digest would cover it."""
+        try:
+            with os.scandir(self.prefix + EVIDENCE_FOLDER) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self._problem(EVIDENCE_FOLDER, _unusable(self.prefix + EVIDENCE_FOLDER, error))
+            return
+        for entry in found:
+            plain = not entry.is_dir(follow_symlinks=False)
+            # a publisher that was killed leaves such files, and the next one removes them
+            left = self.problems is None and entry.name.startswith(TEMPORARY)
+            if plain and (entry.name == EVIDENCE_NAME or left):
+                continue
+            name = printable(f"{EVIDENCE_FOLDER}/{entry.name}")
+            why = f"only {EVIDENCE_NAME} belongs in {EVIDENCE_FOLDER}, which no digest covers"
+            if self.problems is None:
+                raise BadInput(f"{name} cannot stay there: {why}", hint="move it away")
+            self.problems.append(Mismatch("added", file=name, detail=why))
 
     def _is_above(self, name: str, identity: tuple[int, int]) -> bool:
         parts = name.split("/")[:-1]

@@ -38,20 +38,24 @@ def register(app: typer.Typer) -> None:
         out = console()
         number = 0
 
-        def told(scene: Scene) -> None:
+        def begun(title: str) -> None:
             nonlocal number
             number += 1
+            if not as_json:
+                out.print(f"[bold]{number}. {safe(title)}[/]")
+
+        def told(scene: Scene) -> None:
             if as_json:
                 return
-            out.print(f"[bold]{number}. {safe(scene.title)}[/] [dim]{scene.seconds:.1f} s[/]")
             for line in scene.lines:
-                out.print("   " + safe(line, 300))
+                out.print("   " + safe(_near(line, stage.folder), 300))
+            out.print(f"   [dim]{scene.seconds:.1f} s[/]")
 
         def round_told(count: int, accuracy: float) -> None:
             if not as_json and count in (1, 2, 3, 5, 10, 15):
                 out.print(f"   [dim]round {count:>2}  test accuracy {accuracy:.3f}[/]")
 
-        outcome: Outcome = Story(stage, told, round_told).play()
+        outcome: Outcome = Story(stage, begun, told, round_told).play()
         show(outcome.as_dict(), as_json, lambda console: _closing(console, outcome))
 
 
@@ -82,10 +86,19 @@ def _closing(out: Any, outcome: Any) -> None:
         + ".\n  Our test sets have the sizes of its, but not the rows: "
         f"other rows would give {mean(outcome.splits):.3f} ± {stdev(outcome.splits):.3f}."
     )
-    out.print(f"\n[bold]{outcome.seconds:.0f} s[/]; everything is in {safe(outcome.folder, 500)}")
+    where = safe(_near(str(outcome.folder), outcome.folder), 500)
+    out.print(f"\n[bold]{outcome.seconds:.0f} s[/] in all; everything is in {where}")
     out.print("[bold]Try next:[/]")
     for command in outcome.commands:
-        out.print("  " + _runnable(command), markup=False, soft_wrap=True)
+        out.print("  " + _runnable(_near(command, outcome.folder)), markup=False, soft_wrap=True)
+
+
+def _near(text: str, folder: Path) -> str:
+    """Return a text with the demo's folder named as seen from here."""
+    try:
+        return text.replace(str(folder), str(folder.relative_to(Path.cwd())))
+    except ValueError:
+        return text
 
 
 def _runnable(command: str) -> str:

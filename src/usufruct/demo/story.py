@@ -96,8 +96,8 @@ class Story:
 
     Parameters
     ----------
-    told
-        Called with each scene as it ends.
+    begun, told
+        Called with each scene's title as it begins, and with the scene as it ends.
     round_told
         Called with each round's number and pooled test accuracy.
     """
@@ -105,10 +105,12 @@ class Story:
     def __init__(
         self,
         stage: Stage,
+        begun: Callable[[str], None],
         told: Callable[[Scene], None],
         round_told: Callable[[int, float], None],
     ) -> None:
         self._stage = stage
+        self._begun = begun
         self._told = told
         self._round_told = round_told
         self._out = Outcome(stage.folder)
@@ -146,6 +148,7 @@ class Story:
     def _scene(self, title: str) -> Iterator[list[str]]:
         began = time.monotonic()
         lines: list[str] = []
+        self._begun(title)
         yield lines
         scene = Scene(title, time.monotonic() - began, tuple(lines))
         self._out.scenes.append(scene)
@@ -286,7 +289,7 @@ class Story:
             lines.append(f"usufruct verify model.json --data ...: exit {code}")
             for place_found in document["mismatches"]:
                 words = ", ".join(
-                    f"{word} {place_found[word]}"
+                    f"{word} {str(place_found[word]).split(' (0x')[0]}"
                     for word in ("party", "file", "chunk", "row", "line")
                     if place_found.get(word) is not None
                 )

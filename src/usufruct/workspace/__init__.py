@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from usufruct.clock import Clock, system_clock
 from usufruct.crypto import keystore
-from usufruct.errors import AlreadyExists
+from usufruct.errors import AlreadyExists, NotAllowed, NotFound, UsufructError
 from usufruct.ports import SILENT, Progress
-from usufruct.store import write_atomic
-from usufruct.workspace.home import EMBEDDED, JOINED, NO_LEDGER, Home, default_home
+from usufruct.store import read_bytes, write_atomic
+from usufruct.workspace.home import (
+    EMBEDDED,
+    JOINED,
+    NO_LEDGER,
+    Home,
+    check_name,
+    default_home,
+)
 from usufruct.workspace.identities import NewIdentity
 
 if TYPE_CHECKING:
@@ -24,12 +31,13 @@ __all__ = ["Created", "Workspace", "create", "join", "open_home", "verify"]
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new home."""
+    """A new home; `note` says why its party is not registered on the ledger yet, if so."""
 
     home: str
     identity: NewIdentity
     ledger: str
     transaction: str | None
+    note: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``: the words of the identity included, shown once."""
@@ -40,6 +48,7 @@ class Created:
             "phrase": self.identity.phrase,
             "ledger": self.ledger,
             "transaction": self.transaction,
+            "note": self.note,
         }
 
 
@@ -89,7 +98,7 @@ def create(
     passphrase: Callable[[], str],
     clock: Clock = system_clock,
 ) -> Created:
-    """Make a home with an identity and its log, and join a ledger.
+    """Make a home with an identity and its log, and join a ledger: all of it or nothing.
 
     Parameters
     ----------
@@ -104,10 +113,12 @@ def create(
         The ledger does not answer or is another; no home is made.
     """
     from usufruct.workspace.connection import load_network, reach
+    from usufruct.workspace.workspace import Workspace
 
-    path = (home or default_home()).absolute()
+    path = _absolute(home or default_home())
     if (path / "home.json").exists():
         raise AlreadyExists(f"{path} is a home already", hint="use it, or name another with --home")
+    check_name(name)
     file = None
     if network not in (NO_LEDGER, EMBEDDED):
         described, file = load_network(Path(network))
@@ -119,17 +130,30 @@ def create(
     identity, phrase = keystore.new_identity(name)
     secret = passphrase()
     kind = network if network in (NO_LEDGER, EMBEDDED) else JOINED
-    made = Home.create(path, ledger=kind)
-    if file is not None:
-        write_atomic(path / "network.json", file, mode=0o644)
-    made.add(identity, secret)
-    with open_home(path, identity=identity, clock=clock) as ws:
-        _ = ws.signed_log
-        transaction = ws.join() if ws.has_ledger else None
-        ledger = ws.connection.network.name if ws.has_ledger else NO_LEDGER
-    return Created(
-        str(path), NewIdentity(name, identity.public.address, phrase), ledger, transaction
-    )
+    transaction = note = None
+    with Home.create(path, ledger=kind) as made:
+        if file is not None:
+            write_atomic(path / "network.json", file, mode=0o644)
+        made.add(identity, secret)
+        with Workspace(made, identity=identity, clock=clock) as ws:
+            _ = ws.signed_log
+            try:
+                transaction = ws.join() if ws.has_ledger else None
+            except NotAllowed as error:
+                # nobody gives gas money on a public chain: it is registered with its first asset
+                note = error.message
+            ledger = ws.connection.network.name if ws.has_ledger else NO_LEDGER
+    new = NewIdentity(name, identity.public.address, phrase)
+    return Created(str(path), new, ledger, transaction, note)
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        raise NotFound(
+            "the folder this runs in was deleted", hint="change to another folder"
+        ) from None
 
 
 def join(
@@ -141,6 +165,9 @@ def join(
 ) -> str | None:
     """Let an existing home join a ledger by its network file; return the registration.
 
+    What the home has published before is registered as well. Joining the same ledger again
+    finishes what was cut short.
+
     Raises
     ------
     AlreadyExists
@@ -149,18 +176,29 @@ def join(
     from usufruct.workspace.connection import load_network, reach
 
     described, file = load_network(network, operator)
-    reach(described).ledger.close()
     opened = Home.open(home or default_home())
-    with opened.lock():
-        if opened.ledger != NO_LEDGER:
-            raise AlreadyExists(
-                f"{opened.path} uses a ledger already", hint="another ledger is another home"
-            )
-        write_atomic(opened.path / "network.json", file, mode=0o644)
-        opened.ledger = JOINED
-        opened.save()
-    with open_home(opened.path, passphrase=passphrase) as ws:
+    if opened.ledger != NO_LEDGER and not _same(opened, file):
+        raise AlreadyExists(
+            f"{opened.path} uses a ledger already", hint="another ledger is another home"
+        )
+    reach(described).ledger.close()
+    identity = opened.unlock(passphrase)
+    if opened.ledger == NO_LEDGER:
+        with opened.lock():
+            write_atomic(opened.path / "network.json", file, mode=0o644)
+            opened.ledger = JOINED
+            opened.save()
+    with open_home(opened.path, identity=identity) as ws:
         return ws.join()
+
+
+def _same(home: Home, file: bytes) -> bool:
+    try:
+        return home.ledger == JOINED and file == read_bytes(
+            home.path / "network.json", limit=len(file)
+        )
+    except UsufructError:
+        return False
 
 
 def verify(target: str | Path, **options: Any) -> Verified:

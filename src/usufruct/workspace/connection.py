@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usufruct.crypto.identity import Identity
-from usufruct.errors import HomeBusy, LedgerUnreachable, NotAllowed, UsufructError, WrongNetwork
+from usufruct.errors import (
+    Damaged,
+    HomeBusy,
+    LedgerUnreachable,
+    NotAllowed,
+    UsageError,
+    UsufructError,
+    VerificationError,
+    WrongNetwork,
+)
 from usufruct.evidence.anchoring import TrustedLedger
 from usufruct.store import read_bytes
 from usufruct.types import Address
@@ -138,11 +147,22 @@ def _open(home: Home, identity: Callable[[], Identity], stack: ExitStack) -> Con
             return Connection(server.ledger, partial(_pay, server.treasury))
         except HomeBusy:
             # `usufruct ledger serve` has the engine: it is reached like any other ledger
-            if not load_network(path)[0].rpc:
+            if not _own_network(path).rpc:
                 raise
-    connection = reach(load_network(path)[0])
+    connection = reach(_own_network(path))
     stack.callback(connection.ledger.close)
     return connection
+
+
+def _own_network(path: Path) -> Network:
+    """Return the network of this home's own copy of the file, which nobody else wrote."""
+    try:
+        return load_network(path)[0]
+    except (UsageError, VerificationError) as error:
+        raise Damaged(
+            f"{path} is damaged: {error.message}",
+            hint="put the network file back as its operator gave it",
+        ) from error
 
 
 def _pay(treasury: Treasury, address: Address) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from usufruct.store import HomeLock, make_folder, read_bytes, remove, write_atom
 FORMAT = "usufruct/home/v1"
 VARIABLE = "USUFRUCT_HOME"
 NO_LEDGER, EMBEDDED, JOINED = "none", "embedded", "joined"
+
+MARKER = "being-made"
+"""Locked while a home is made; one that nobody locks tells of an attempt that was cut short."""
 
 _MOST = 1 << 20
 _NAME = re.compile(r"[^\W_][\w .'-]{0,63}\Z")
@@ -29,9 +34,32 @@ class Key:
 
 
 def default_home() -> Path:
-    """Return ``$USUFRUCT_HOME``, else ``~/.usufruct``."""
+    """Return ``$USUFRUCT_HOME``, else ``~/.usufruct``.
+
+    Raises
+    ------
+    BadInput
+        Neither is known.
+    """
     given = os.environ.get(VARIABLE)
-    return Path(given) if given else Path.home() / ".usufruct"
+    if given:
+        return Path(given)
+    try:
+        return Path.home() / ".usufruct"
+    except RuntimeError:
+        raise BadInput(
+            "this user has no home folder", hint=f"name one with --home or {VARIABLE}"
+        ) from None
+
+
+def check_name(name: str) -> str:
+    """Return `name` if an identity can have it (BadInput)."""
+    if not _NAME.match(name) or len(os.fsencode(name)) > 200:
+        raise BadInput(
+            f"'{name}' cannot be the name of an identity",
+            hint="letters, digits, space and . ' - up to 64, beginning with a letter or digit",
+        )
+    return name
 
 
 class Home:
@@ -40,34 +68,56 @@ class Home:
     Nothing here holds a secret in memory longer than :meth:`unlock` takes.
     """
 
-    def __init__(self, path: Path, settings: dict[str, str]) -> None:
+    def __init__(self, path: Path, settings: dict[str, str], *, new: bool = False) -> None:
         self.path = path
         self._settings = settings
+        self._new = new
 
     @classmethod
-    def create(cls, path: Path, *, ledger: str = NO_LEDGER) -> Home:
-        """Make a new home; an interrupted attempt may be repeated.
+    @contextmanager
+    def create(cls, path: Path, *, ledger: str = NO_LEDGER) -> Iterator[Home]:
+        """Make a new home around a block: it exists when the block ends, or nothing is left.
+
+        What an attempt that was killed has left is removed by the next one.
 
         Raises
         ------
         AlreadyExists
-            There is a home already.
+            There is a home already, or other files.
+        HomeBusy
+            Another process makes a home there.
         """
-        if (path / "home.json").exists():
-            raise AlreadyExists(
-                f"{path} is a home already", hint="use it, or name another with --home"
-            )
-        if path.is_dir() and any(p.name not in _OWN for p in path.iterdir()):
+        marker = path / MARKER
+        _refuse_home(path)
+        had_folder = path.exists()
+        if not marker.exists() and _names(path):
             raise AlreadyExists(
                 f"{path} holds other files, and a home has a folder of its own",
                 hint="name an empty or new folder with --home",
             )
-        for folder in (path, path / "keys", path / "log"):
-            make_folder(folder)
-        for stale in (path / "keys").iterdir():
-            # of an attempt that ended before anybody saw the words of this identity
-            remove(stale)
-        return cls(path, {"format": FORMAT, "ledger": ledger, "current": ""})
+        make_folder(path)
+        with HomeLock(marker):
+            try:
+                _refuse_home(path)
+            except AlreadyExists:
+                remove(marker)
+                raise
+            try:
+                _clear(path)
+                for folder in (path / "keys", path / "log"):
+                    make_folder(folder)
+                home = cls(path, {"format": FORMAT, "ledger": ledger, "current": ""}, new=True)
+                yield home
+                home._new = False
+                home.save()
+            except BaseException:
+                with suppress(OSError):
+                    _clear(path)
+                    remove(marker)
+                    if not had_folder:
+                        path.rmdir()
+                raise
+            remove(marker)
 
     @classmethod
     def open(cls, path: Path) -> Home:
@@ -99,6 +149,8 @@ class Home:
 
     def save(self) -> None:
         """Write ``home.json``; a home exists from the first save on."""
+        if self._new:
+            return
         write_atomic(self.path / "home.json", canonical.dumps(self._settings) + b"\n")
 
     def lock(self) -> HomeLock:
@@ -119,6 +171,10 @@ class Home:
         found = []
         for path in sorted((self.path / "keys").glob("*.json")):
             public = keystore.read_public(read_bytes(path, limit=_MOST))
+            if public.name != path.stem:
+                raise Damaged(
+                    f"{path} holds the identity '{public.name}'", hint="give the file its name back"
+                )
             found.append(Key(public, current=public.name == self._settings["current"]))
         return tuple(found)
 
@@ -163,12 +219,7 @@ class Home:
         return self.path / "log" / self.public(name).address[2:]
 
     def _key_path(self, name: str) -> Path:
-        if not _NAME.match(name):
-            raise BadInput(
-                f"'{name}' cannot be the name of an identity",
-                hint="letters, digits, space and . ' - up to 64, beginning with a letter or digit",
-            )
-        return self.path / "keys" / f"{name}.json"
+        return self.path / "keys" / f"{check_name(name)}.json"
 
     def _keystore(self, name: str | None) -> bytes:
         wanted = name or self._settings["current"]
@@ -182,5 +233,26 @@ class Home:
             ) from None
 
 
-_OWN = frozenset({"keys", "log", "lock", "network.json"})
-"""What an interrupted attempt to make a home may leave."""
+def _refuse_home(path: Path) -> None:
+    if (path / "home.json").exists():
+        raise AlreadyExists(f"{path} is a home already", hint="use it, or name another with --home")
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return os.listdir(path) if path.is_dir() else []
+    except OSError as error:
+        raise BadInput(f"cannot read the folder {path}: {error.strerror}") from error
+
+
+def _clear(path: Path) -> None:
+    """Remove what an attempt to make a home has left, ``home.json`` first."""
+    (path / "home.json").unlink(missing_ok=True)
+    for name in _names(path):
+        if name == MARKER:
+            continue
+        left = path / name
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()

@@ -7,7 +7,8 @@ be derived from anything else.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from usufruct.crypto import canonical
-from usufruct.errors import Damaged
+from usufruct.errors import BadInput, Damaged, UsageError, VerificationError
 from usufruct.evidence.anchoring import AnchorProof
 from usufruct.evidence.bundle import Bundle
 from usufruct.store import connect, transaction
@@ -85,7 +86,8 @@ class Records:
     def bundles(self) -> list[Bundle]:
         """Return the kept bundles, newest first."""
         rows = self._rows("SELECT document FROM bundles ORDER BY id DESC")
-        return [Bundle.from_bytes(row[0]) for row in rows]
+        with self._reading():
+            return [Bundle.from_bytes(row[0]) for row in rows]
 
     def add_anchor(self, origin: str, size: int, proof: AnchorProof) -> None:
         """Keep the receipt of an anchor of this home's own log."""
@@ -103,7 +105,8 @@ class Records:
             origin,
             size,
         )
-        return (rows[0][0], AnchorProof.from_dict(canonical.loads(rows[0][1]))) if rows else None
+        with self._reading():
+            return (rows[0][0], AnchorProof.from_dict(_document(rows[0][1]))) if rows else None
 
     def promise(self, kind: str, document: Mapping[str, Any]) -> Work:
         """Keep durably that something is to be done."""
@@ -116,15 +119,31 @@ class Records:
     def unfinished(self) -> list[Work]:
         """Return what was promised and not finished, oldest first."""
         rows = self._rows("SELECT id, kind, document FROM work ORDER BY id")
-        return [Work(row[0], row[1], canonical.loads(row[2])) for row in rows]
+        with self._reading():
+            return [Work(row[0], row[1], _document(row[2])) for row in rows]
 
     def finish(self, work: Work) -> None:
         """Forget work that is done, or that never began."""
         with transaction(self._connection) as connection:
             connection.execute("DELETE FROM work WHERE id = ?", (work.id,))
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what makes no sense in the file into the damage that it is."""
+        try:
+            yield
+        except (UsageError, VerificationError, TypeError) as error:
+            raise Damaged(f"{self._path} is damaged: {error}") from error
+
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise Damaged(f"{self._path} cannot be read: {error}") from error
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    value = canonical.loads(data)
+    if not isinstance(value, dict):
+        raise BadInput("what is kept is no document")
+    return value

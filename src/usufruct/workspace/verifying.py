@@ -59,8 +59,13 @@ class Verified:
         """Say in a line how much of it rests on what."""
         counts = {grade: sum(s.grade is grade for s in self.steps) for grade in Grade}
         parts = [f"{count} {grade}" for grade, count in counts.items() if count]
-        at_hand = [result.detail for _, result in self.checked]
-        return ", ".join(parts) + (f"; {'; '.join(at_hand)}" if at_hand else "")
+        return ", ".join(parts) + (f"; {self._at_hand()}" if self.checked else "")
+
+    def _at_hand(self) -> str:
+        results = [result for _, result in self.checked]
+        if len(results) == 1 or any(result.mode != "full" for result in results):
+            return "; ".join(result.detail for result in results)
+        return f"every byte of {sum(result.files for result in results)} files read"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``."""
