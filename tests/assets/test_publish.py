@@ -129,3 +129,14 @@ def test_size_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "f.usufruct").write_bytes(bytes(11))
     with pytest.raises(Damaged):
         read_evidence(tmp_path / "f")
+
+
+def test_evidence_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
+    os.mkfifo(tmp_path / "x.csv.usufruct")
+    with pytest.raises(BadInput, match="no regular file"):
+        read_evidence(tmp_path / "x.csv")
+    (tmp_path / ".usufruct").mkdir()
+    (tmp_path / ".usufruct" / "evidence.json").symlink_to("/dev/zero")
+    with pytest.raises(BadInput, match="no regular file"):
+        read_evidence(tmp_path)

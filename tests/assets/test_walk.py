@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from usufruct.assets.sidecar import write_evidence
 from usufruct.assets.walk import list_files
-from usufruct.errors import BadInput, NotFound
+from usufruct.errors import BadInput, Mismatch, NotFound
+from usufruct.store.atomic import TEMPORARY
 
 
 def test_paths_are_sorted_by_their_bytes_and_evidence_is_left_out(tmp_path: Path) -> None:
@@ -151,3 +153,30 @@ def test_problems_are_collected_for_a_check(tmp_path: Path) -> None:
     assert tree.paths == ["good"]
     assert {p.file for p in problems} == {"link", "pipe", "\\xff"}
     assert {p.what for p in problems} == {"unreadable"}
+
+
+@pytest.mark.parametrize("name", ["run.sh", "sub/evidence.json", "evidence.json/x", "evidence.bak"])
+def test_nothing_hides_beside_the_evidence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x").write_bytes(b"1")
+    hidden = tmp_path / ".usufruct" / name
+    hidden.parent.mkdir(parents=True)
+    hidden.write_bytes(b"evil")
+    with pytest.raises(BadInput, match=r"only evidence\.json belongs in \.usufruct"):
+        list_files(tmp_path)
+    problems: list[Mismatch] = []
+    assert list_files(tmp_path, problems=problems).paths == ["x"]
+    top = name.split("/")[0]
+    assert [(p.what, p.file) for p in problems] == [("added", f".usufruct/{top}")]
+
+
+def test_what_a_killed_publisher_left_is_told_but_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"1")
+    write_evidence(tmp_path, b"{}")
+    left = tmp_path / ".usufruct" / f"{TEMPORARY}ab"
+    left.write_bytes(b"half")
+    problems: list[Mismatch] = []
+    list_files(tmp_path, problems=problems)
+    assert [p.what for p in problems] == ["added"]
+    assert list_files(tmp_path).paths == ["x"]
+    write_evidence(tmp_path, b"{}")
+    assert not left.exists()

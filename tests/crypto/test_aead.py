@@ -79,6 +79,7 @@ S = aead.SEALED_CHUNK_SIZE
         BOX[2 * S :],
         BOX[:47],
     ],
+    ids=range(10),  # ciphertext is random, and pytest-xdist wants the same names everywhere
 )
 def test_cut_or_moved_chunks_are_refused(bad):
     with pytest.raises(VerificationError):

@@ -165,3 +165,14 @@ def test_base64_round_trip(data):
 def test_base64_that_is_not_canonical_is_refused(text):
     with pytest.raises(BadInput):
         canonical.unb64(text)
+
+
+@pytest.mark.parametrize("item", [b"[]", b"{}", b"1000", b'""'])
+def test_few_bytes_that_would_fill_the_memory(item, monkeypatch):
+    monkeypatch.setattr(canonical, "MAX_CONTAINERS", 100)
+    monkeypatch.setattr(canonical, "MAX_VALUES", 100)
+    good, bomb = (b"[" + b",".join([item] * count) + b"]" for count in (99, 102))
+    assert len(canonical.loads(good)) == 99
+    with pytest.raises(BadInput, match="too many values"):
+        canonical.loads(bomb)
+    assert canonical.loads(b'["' + b"[,]" * 500 + b'"]') == ["[,]" * 500]

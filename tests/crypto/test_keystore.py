@@ -110,7 +110,11 @@ def test_a_close_word_is_suggested():
 
 
 @pytest.mark.parametrize(
-    "name", ["", " a", "a\n", "x" * 65, "../a", ".a", "a/b", "a\\b", "\u202ea", 3]
+    "name",
+    [
+        *("", " a", "a\n", "x" * 65, "../a", ".a", "a/b", "a\\b", "\u202ea", 3),
+        "Hospital (0x" + "ab" * 20 + ")",  # would stand beside the real address
+    ],
 )
 def test_names_that_cannot_be_used(name):
     with pytest.raises(BadInput):

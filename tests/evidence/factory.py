@@ -210,8 +210,10 @@ def make_story(folder: Path, *, rounds: int = 3) -> Story:
     last: Digest | None = None
     for number in range(1, rounds + 1):
         members = tuple(
-            Member(owner, item, digest(f"update {number} {owner}"), 13)
-            for owner, item in zip((hospital.address, builder.address), inputs, strict=True)
+            Member(owner, item, digest(f"update {number} {owner}"), data.rows)
+            for owner, item, data in zip(
+                (hospital.address, builder.address), inputs, (ours, theirs), strict=True
+            )
         )
         said = Round(
             story.digests["draft"],

@@ -135,6 +135,10 @@ Change = Callable[[Round, Story], Round]
         (lambda r, s: replace(r, draft=s.digests["ours"]), "drafts"),
         (lambda r, s: replace(r, members=r.members * 2), "twice"),
         (
+            lambda r, s: replace(r, members=(r.members[0], replace(r.members[1], rows=2**50))),
+            "whose data has 5",
+        ),
+        (
             lambda r, s: replace(r, members=(replace(r.members[0], party=s.builder.address),)),
             "draft lacks",
         ),

@@ -14,7 +14,7 @@ from usufruct.errors import LedgerUnreachable, Mismatch, VerificationError
 from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import VersionClaim
 from usufruct.evidence.gather import build_bundle
-from usufruct.evidence.report import Grade, plain
+from usufruct.evidence.report import Compared, Grade, plain
 from usufruct.evidence.verify import verify_bundle
 
 Anchored = tuple[Story, FakeLedger]
@@ -92,6 +92,18 @@ def test_content_is_proved_only_by_bytes(anchored: Anchored) -> None:
     assert caught.value.mismatches[0].row == 3
 
 
+def test_a_sample_proves_nothing(anchored: Anchored) -> None:
+    story, _ = anchored
+    ours = story.versions["ours"].content_root
+    read = Compared((), whole=False, detail="3 of 900 chunks read")
+    report = verify_bundle(story.bundle("version"), content={ours: lambda: read})
+    (step,) = [s for s in report.steps if s.detail == "3 of 900 chunks read"]
+    assert (step.grade, step.claim) == (Grade.ATTESTED, "content is what was published")
+    assert report.ok
+    bad = Compared((Mismatch("changed", file="rows.csv"),), whole=False)
+    assert not verify_bundle(story.bundle("version"), content={ours: bad}).ok
+
+
 def test_content_of_no_version_is_no_comfort(anchored: Anchored) -> None:
     report = verify_bundle(anchored[0].bundle("row"), content={"0" * 64: ()})
     assert [m.what for m in report.failed] == ["unrelated"]
@@ -109,7 +121,8 @@ def test_errors_of_the_ledger_pass_through(anchored: Anchored) -> None:
 def test_row_and_file_steps(anchored: Anchored) -> None:
     story, _ = anchored
     row = [s for s in verify_bundle(story.bundle("row")).steps if s.grade is Grade.PROVED]
-    assert "contains row 3 of 'rows.csv'" in [step.claim for step in row]
+    (said,) = [step for step in row if step.claim == "contains row 3 of 'rows.csv'"]
+    assert said.detail == ", ".join(story.rows[2])
     file = [s for s in verify_bundle(story.bundle("file")).steps if s.grade is Grade.PROVED]
     assert "contains 'rows.csv'" in [step.claim for step in file]
 

@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,40 @@ def test_what_drives_the_engine_is_refused(
 
 
 @pytest.mark.engine
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("method", "gas", "more"),
+    [
+        ("eth_call", {}, []),
+        ("eth_call", {"gas": hex(2**62)}, ["latest"]),
+        ("eth_call", {"gasLimit": hex(2**62)}, ["latest"]),
+        ("eth_call", {}, ["latest", {}, {"gasLimit": hex(2**62)}]),
+        ("eth_createAccessList", {"gas": hex(2**62)}, ["latest"]),
+        ("eth_estimateGas", {"gas": hex(2**62)}, ["latest"]),
+    ],
+)
+def test_nobody_keeps_the_engine_at_work_for_ever(
+    ledger: tuple[EmbeddedEngine, Gateway], method: str, gas: dict[str, str], more: list[Any]
+) -> None:
+    """Code that loops until its gas is gone, with more gas than could ever be used up."""
+    client = HttpTransport(ledger[1].url, timeout=20)
+    endless = {"data": "0x5b600056"}
+    begun = time.monotonic()
+    with pytest.raises(RpcError):
+        client.request(method, [endless | gas, *more])
+    assert time.monotonic() - begun < 15
+    client.close()
+
+
+def test_calls_that_name_their_gas_badly(ledger: tuple[EmbeddedEngine, Gateway]) -> None:
+    for params in ([], [1], [{"gas": 5}], [{"gas": "5"}], [{"gasLimit": "0x"}]):
+        with pytest.raises(RpcError) as caught:
+            ledger[0].request("eth_call", params)
+        assert caught.value.code == -32602
+    good = {"data": "0x", "gas": "0x186a0"}
+    assert ledger[0].request("eth_call", [good, "latest"]) == "0x"
+
+
 def test_transactions_are_journaled(ledger: tuple[EmbeddedEngine, Gateway]) -> None:
     engine, gateway = ledger
     client = HttpTransport(gateway.url)
@@ -260,3 +295,55 @@ def test_treasury_remembers_over_a_reopening(tmp_path: Path) -> None:
         with pytest.raises(RpcError, match="insufficient funds"):
             poor.fund("0x" + "99" * 20)
         assert Account(secret).address == TREASURY.address
+
+
+def test_pages_of_the_web_are_refused_whatever_name_they_use(mock: Gateway) -> None:
+    """A page whose name was rebound to this host sends its origin, also to its own host."""
+    body = json.dumps(_ask()).encode()
+    for origin in ("http://evil.example", mock.url, "null", "https://localhost", ""):
+        assert _post(mock, body, Origin=origin)[0] == 403, origin
+    assert _post(mock, body, Origin="chrome-extension://abcdef")[0] == 200
+    assert _post(mock, body)[0] == 200
+
+
+def test_idle_connections_do_not_take_all_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_CONNECTIONS", 20)
+    with Gateway(Mock()) as gateway:
+        host, port = gateway.url.removeprefix("http://").rsplit(":", 1)
+        idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(20)]
+        for number, one in enumerate(idle):
+            if number % 2:
+                one.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+        try:
+            assert all(one.recv(1) == b"" for one in idle)
+        except ConnectionResetError:
+            pass
+        assert _post(gateway, json.dumps(_ask()).encode())[0] == 200
+        slow = json.dumps(_ask(method="slow")).encode()
+        assert _post(gateway, slow)[0] == 200  # longer at work than idle ones may stand
+        for one in idle:
+            one.close()
+
+
+def test_an_answer_nobody_reads_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.3)
+
+    class Large(Mock):
+        def request_many(self, calls: Sequence[Call]) -> list[Any]:
+            return ["x" * 32_000_000 for _ in calls]
+
+    with Gateway(Large()) as gateway:
+        host, port = gateway.url.removeprefix("http://").rsplit(":", 1)
+        body = json.dumps(_ask()).encode()
+        head = f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        with socket.create_connection((host, int(port)), timeout=10) as one:
+            one.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            threading.Event().wait(1.5)
+            got = 0
+            try:
+                while more := one.recv(1 << 20):
+                    got += len(more)
+            except ConnectionResetError:
+                pass
+        assert got < 32_000_000

@@ -39,7 +39,7 @@ from usufruct.types import Digest
 from usufruct.vault import SealedObject, Vault
 
 FORMAT = "usufruct/sealed/v1"
-MAX_OBJECTS = 10_000_000
+MAX_OBJECTS = 4_000_000
 
 _FILES = "usufruct/seal/files/v1"
 _CHUNKS = "usufruct/seal/chunks/v1"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile
+from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile, read_phrase
 from usufruct.cli.output import safe, show
 
 Name = Annotated[str, typer.Argument(help="The identity's name.")]
@@ -112,7 +113,7 @@ def register(app: typer.Typer) -> None:
     def recover(
         name: Name,
         phrase_file: Annotated[
-            typer.FileText | None,
+            Path | None,
             typer.Option(help="File with the 24 words (else they are asked for, unseen)."),
         ] = None,
         home: HomeDir = None,
@@ -122,11 +123,7 @@ def register(app: typer.Typer) -> None:
         """Bring an identity back from its 24 words."""
         from usufruct.workspace import identities
 
-        phrase = (
-            phrase_file.read(4096)
-            if phrase_file
-            else typer.prompt("The 24 words", hide_input=True, err=True)
-        )
+        phrase = read_phrase(phrase_file)
         made = identities.recover(home, name, phrase, Passphrase(passphrase_file, confirm=True))
         show(
             {"name": name, "address": made.address},

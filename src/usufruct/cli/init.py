@@ -10,6 +10,7 @@ import typer
 from usufruct.cli.identity import print_new
 from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile
 from usufruct.cli.output import safe, show
+from usufruct.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
         created = create(
             home,
-            name=name or getpass.getuser(),
+            name=name or _user(),
             network=network,
             passphrase=Passphrase(passphrase_file, confirm=True),
         )
@@ -43,6 +44,15 @@ def register(app: typer.Typer) -> None:
             out.print(f"[bold]home[/] {safe(created.home)}")
             print_new(out, created.identity)
             out.print(f"[bold]ledger[/] {safe(created.ledger)}")
+            if created.note:
+                out.print(f"  not registered there yet: {safe(created.note, 500)}")
             out.print("[bold]next:[/] usufruct publish PATH --title 'What it is'")
 
         show(created.as_dict(), as_json, human)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise UsageError("this user has no name", hint="say who you are: --name NAME") from None

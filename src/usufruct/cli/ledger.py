@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile
-from usufruct.cli.output import safe, show
+from usufruct.cli.output import safe, show, show_error
+from usufruct.errors import UsufructError
 
 NetworkFile = Annotated[
     Path | None, typer.Option("--network", metavar="FILE", help="The network file.")
@@ -34,7 +36,11 @@ def register(app: typer.Typer) -> None:
         """Run this home's ledger for others; they join by the network file that is written."""
         from usufruct.workspace import serving
 
+        said = False
+
         def started(document: dict[str, Any]) -> None:
+            nonlocal said
+
             def human(out: Any) -> None:
                 out.print(
                     f"[bold]{safe(document['name'])}[/] chain {document['chain_id']} at "
@@ -44,17 +50,25 @@ def register(app: typer.Typer) -> None:
                 out.print("[bold]next:[/] they run usufruct init --network FILE; Ctrl-C stops")
 
             show(document, as_json, human)
+            sys.stdout.flush()
+            said = True
 
-        serving.serve(
-            home,
-            passphrase=Passphrase(passphrase_file),
-            network=network,
-            name=name,
-            host=host,
-            port=port,
-            url=public_url,
-            started=started,
-        )
+        try:
+            serving.serve(
+                home,
+                passphrase=Passphrase(passphrase_file),
+                network=network,
+                name=name,
+                host=host,
+                port=port,
+                url=public_url,
+                started=started,
+            )
+        except UsufructError as error:
+            if not said:
+                raise
+            # its one document is out already: what ended it is said in words
+            raise typer.Exit(show_error(error, False)) from error
 
     @app.command("join")
     def join(
@@ -106,11 +120,16 @@ def register(app: typer.Typer) -> None:
         show(document, as_json, lambda out: _print(out, document))
 
     @app.command("status")
-    def status(network: NetworkFile = None, home: HomeDir = None, as_json: Json = False) -> None:
+    def status(
+        network: NetworkFile = None,
+        home: HomeDir = None,
+        passphrase_file: PassphraseFile = None,
+        as_json: Json = False,
+    ) -> None:
         """Check the ledger against its network file: chain, genesis, contract code."""
         from usufruct.workspace import serving
 
-        document = serving.status(home, network)
+        document = serving.status(home, network, Passphrase(passphrase_file))
         show(document, as_json, lambda out: _print(out, document))
 
     @app.command("tx")
@@ -118,12 +137,15 @@ def register(app: typer.Typer) -> None:
         transaction: Annotated[str, typer.Argument(help="The transaction's hash.")],
         network: NetworkFile = None,
         home: HomeDir = None,
+        passphrase_file: PassphraseFile = None,
         as_json: Json = False,
     ) -> None:
         """Show what became of a transaction, its events decoded."""
         from usufruct.workspace import serving
 
-        document = serving.transaction(home, network, transaction)
+        document = serving.transaction(
+            home, network, transaction, passphrase=Passphrase(passphrase_file)
+        )
         show(document, as_json, lambda out: _print(out, document))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile
-from usufruct.cli.output import safe, show
+from usufruct.cli.output import json_text, safe, show
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +36,6 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Show entries of the log."""
-        import json
-
         from usufruct.workspace import open_home
 
         with open_home(home, write=False) as ws:
@@ -47,7 +45,7 @@ def register(app: typer.Typer) -> None:
             from rich.table import Table
 
             if index is not None:
-                out.print(json.dumps(entries[0], indent=2, ensure_ascii=False), markup=False)
+                out.print(json_text(entries[0]), markup=False, soft_wrap=True)
                 return
             table = Table("entry", "type", "subject", "statement", box=None)
             for entry in entries:

@@ -50,7 +50,7 @@ class Passphrase:
         given = os.environ.get(VARIABLE)
         if given is not None:
             return _not_empty(given)
-        if not sys.stdin.isatty():
+        if not _terminal():
             raise UsageError(
                 "the keys need a passphrase, and there is no terminal to ask on",
                 hint=f"give --passphrase-file FILE or set {VARIABLE}",
@@ -60,16 +60,47 @@ class Passphrase:
         )
 
 
-def _from_file(path: Path) -> str:
+def _terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_phrase(file: Path | None) -> str:
+    """Return the 24 words from a file (``-``: stdin), else from the terminal, unseen.
+
+    Raises
+    ------
+    UsageError
+        There is no terminal to ask on.
+    BadInput
+        The file cannot be read.
+    """
+    if file is not None:
+        return _text_of(file, "file of words")
+    if not _terminal():
+        raise UsageError(
+            "the 24 words are needed, and there is no terminal to ask on",
+            hint="give --phrase-file FILE (- reads them from stdin)",
+        )
+    return str(typer.prompt("The 24 words", hide_input=True, err=True))
+
+
+def _text_of(path: Path, what: str) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST)
+        if str(path) == "-":
+            data = sys.stdin.buffer.read(_MOST)
+        else:
+            with path.open("rb") as file:
+                data = file.read(_MOST)
     except OSError as error:
-        raise BadInput(f"cannot read the passphrase file {path}: {error.strerror}") from error
+        raise BadInput(f"cannot read the {what} {path}: {error.strerror}") from error
     try:
-        return _not_empty(data.decode("utf-8").split("\n")[0].rstrip("\r"))
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise BadInput(f"the passphrase file {path} is not UTF-8 text") from None
+        raise BadInput(f"the {what} {path} is not UTF-8 text") from None
+
+
+def _from_file(path: Path) -> str:
+    return _not_empty(_text_of(path, "passphrase file").split("\n")[0].rstrip("\r"))
 
 
 def _not_empty(text: str) -> str:

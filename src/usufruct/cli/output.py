@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,13 +33,43 @@ def console(stderr: bool = False) -> Console:
     """Return a console on stdout (or stderr) that emits no colour into pipes."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            # a reader that has gone ends the command quietly, which is decided in one place
+            raise BrokenPipeError
+
+    return Plain(stderr=stderr, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def json_text(document: object) -> str:
+    """Return JSON to look at: no character in it can drive a terminal."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return _NOT_ASCII.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+_NOT_ASCII = re.compile("[\x7f-\U0010ffff]")
+
+
+def show_document(document: object) -> None:
+    """Print the one JSON document of a command."""
+    text = json_text(document)
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def show(document: Mapping[str, Any], as_json: bool, human: Callable[[Console], None]) -> None:
     """Print the result of a command: the document as JSON, or what `human` draws."""
     if as_json:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        show_document(document)
         return
     human(console())
 
@@ -46,7 +77,7 @@ def show(document: Mapping[str, Any], as_json: bool, human: Callable[[Console], 
 def show_error(error: UsufructError, as_json: bool) -> int:
     """Print an error in words (stderr) or as the one JSON document; return the exit code."""
     if as_json:
-        sys.stdout.write(json.dumps(error.as_dict(), indent=2, ensure_ascii=False) + "\n")
+        show_document(error.as_dict())
         return error.exit_code
     out = console(stderr=True)
     out.print(f"[bold red]{'failed' if error.exit_code == 1 else 'error'}:[/] {safe(error, 2000)}")

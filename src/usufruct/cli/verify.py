@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from usufruct.cli.options import HomeDir, Json
+from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile
 from usufruct.cli.output import plain, progress, safe, show
 from usufruct.errors import UsageError
 
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--full", help="Read every byte; trust no cached digest.")
         ] = False,
         sample: Annotated[
-            int | None, typer.Option(min=1, metavar="N", help="Read N files chosen at random.")
+            int | None, typer.Option(min=1, metavar="N", help="Read N chunks chosen at random.")
         ] = None,
         data: Annotated[
             list[Path] | None,
@@ -51,7 +51,15 @@ def register(app: typer.Typer) -> None:
         network: Annotated[
             Path | None, typer.Option(metavar="FILE", help="The ledger to ask, without a home.")
         ] = None,
+        by: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="ADDRESS|NAME",
+                help="Insist that this party published it; a name as this home knows it (repeat).",
+            ),
+        ] = None,
         home: HomeDir = None,
+        passphrase_file: PassphraseFile = None,
         as_json: Json = False,
     ) -> None:
         """Check the whole chain of evidence; exit 1 and name the place if it does not hold."""
@@ -68,7 +76,9 @@ def register(app: typer.Typer) -> None:
             sample=sample,
             data=data or [],
             evidence=evidence,
+            by=by or [],
             progress=progress(as_json),
+            passphrase=Passphrase(passphrase_file),
         )
         show(report.as_dict(), as_json, lambda out: print_report(out, report))
 
@@ -77,6 +87,19 @@ def print_report(out: Any, report: Any) -> None:
     """Print what was verified, one line a thing, with its grades of proof."""
     print_steps(out, report.steps)
     out.print(f"[bold green]verified[/]: {safe(report.summary, 400)}")
+    out.print(f"[bold]published by[/] {safe(report.publisher, 200)}", soft_wrap=True)
+    if not report.publisher.expected:
+        out.print(
+            "  a name is what a party calls itself: compare the account, or say whom you "
+            "expect with --by"
+        )
+    if report.network is not None:
+        operator = report.network.operator
+        out.print(
+            f"[bold]confirmed by[/] ledger {report.network.chain_id}, whose network file was "
+            f"signed by {safe(operator.name)} ({operator.address})",
+            soft_wrap=True,
+        )
 
 
 def print_steps(out: Any, steps: Sequence[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from usufruct.cli.options import HomeDir, Json, Passphrase, PassphraseFile
-from usufruct.cli.output import show
+from usufruct.cli.output import safe, show
 from usufruct.units import format_amount
 
 
@@ -15,18 +15,22 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
 
     @app.command("show")
-    def show_(home: HomeDir = None, as_json: Json = False) -> None:
+    def show_(
+        home: HomeDir = None,
+        passphrase_file: PassphraseFile = None,
+        as_json: Json = False,
+    ) -> None:
         """Show the account and its balance."""
         from usufruct.workspace import open_home
 
-        with open_home(home, write=False) as ws:
+        with open_home(home, passphrase=Passphrase(passphrase_file), write=False) as ws:
             document = ws.wallet()
         show(
             document,
             as_json,
             lambda out: out.print(
                 f"{document['address']}  {format_amount(int(document['balance_wei']))} ether  "
-                f"on {document['network']} (chain {document['chain_id']})"
+                f"on {safe(document['network'])} (chain {document['chain_id']})"
             ),
         )
 

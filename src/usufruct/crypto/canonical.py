@@ -17,6 +17,10 @@ MAX_INTEGER: Final = 2**53 - 1
 MAX_DEPTH: Final = 32
 """How deep lists and objects may nest."""
 
+MAX_CONTAINERS: Final = 1 << 22
+MAX_VALUES: Final = 1 << 25
+"""How many lists and objects, and values in all: a few bytes each in a file, far more in memory."""
+
 # possessive, and its end may be missing: linear in any input
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKET: Final = bytes(set(range(256)) - set(b"[]{}"))
@@ -60,7 +64,8 @@ def loads(data: bytes, *, max_bytes: int = 64 * MIB, max_depth: int = MAX_DEPTH)
     Raises
     ------
     BadInput
-        Not canonical JSON: larger than `max_bytes`, deeper than `max_depth`, not UTF-8, floats,
+        Not canonical JSON: larger than `max_bytes`, deeper than `max_depth`, more than
+        :data:`MAX_CONTAINERS` or :data:`MAX_VALUES`, not UTF-8, floats,
         duplicate or unsorted keys, spaces, other escapes; whatever does not re-encode byte-equal.
     """
     if not isinstance(data, (bytes, bytearray)):
@@ -83,9 +88,12 @@ def loads(data: bytes, *, max_bytes: int = 64 * MIB, max_depth: int = MAX_DEPTH)
 
 
 def _check_brackets(data: bytes, max_depth: int) -> None:
-    """Raise BadInput for brackets too deep, before a recursive reader meets them."""
+    """Raise BadInput for brackets too deep or too many, before the reader meets them."""
     # json recurses in C: where something raised the recursion limit, depth is a crash, no error
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKET)
+    rest = _STRING.sub(b"", data)
+    brackets = rest.translate(None, _NO_BRACKET)
+    if len(brackets) > 2 * MAX_CONTAINERS or rest.count(b",") > MAX_VALUES:
+        raise BadInput("the document holds too many values")
     for _ in range(max_depth):
         if not brackets:
             return

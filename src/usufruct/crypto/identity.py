@@ -17,6 +17,7 @@ ENTROPY_SIZE: Final = 32
 WORDS: Final = 24
 _SIGNING_LABEL: Final = b"usufruct/identity/signing/v1"
 _ENCRYPTION_LABEL: Final = b"usufruct/identity/encryption/v1"
+_ADDRESS_LIKE: Final = re.compile(r"0x[0-9a-f]{4}", re.IGNORECASE)
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})*\Z")
 
 
@@ -246,6 +247,9 @@ def check_name(name: object) -> None:
         raise BadInput("a party's name is 1 to 64 printable characters")
     if name.startswith(".") or "/" in name or "\\" in name:
         raise BadInput("a party's name has no slashes and does not begin with a dot")
+    if _ADDRESS_LIKE.search(name):
+        # shown beside the address, it could pass for another party's
+        raise BadInput("a party's name has no address in it")
 
 
 def _binding_digest(address: Address, signing_key: bytes, encryption_key: bytes) -> bytes:

@@ -11,12 +11,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from usufruct.crypto import canonical
 from usufruct.demo import cast
 from usufruct.demo.cast import HOSPITALS, Stage
 from usufruct.errors import VerificationError
 from usufruct.examples import heart_disease
 from usufruct.workspace import Workspace, create, open_home, verify
-from usufruct.workspace.training import Seat
+from usufruct.workspace.seats import Seat
 
 FLAMBY = {"FedAvg": ".748", "best federated": ".785", "pooled training": ".795"}
 """FLamby's published accuracies on Fed-Heart-Disease, pooled over the four test sets."""
@@ -194,6 +195,8 @@ class Story:
                 )
 
     def _draft(self, builder: Workspace) -> None:
+        from usufruct.learn.heart import HEART_PLAN, HEART_SCHEMA
+
         with self._scene("the builder announces a model and names its parents") as lines:
             given = [builder.receive(self._stage.data(who) / "evidence.json") for who in HOSPITALS]
             share = f"{1 / (len(given) + 1):.2f}"
@@ -202,7 +205,10 @@ class Story:
                 MODEL,
                 parents=[asset.id for asset in given],
                 split=[(payee, share) for payee in payees],
-                terms={"rule": "fedavg", "uses": "train"},
+                terms={
+                    "plan": canonical.dumps(HEART_PLAN.to_dict()).decode(),
+                    "schema": canonical.dumps(HEART_SCHEMA.to_dict()).decode(),
+                },
             )
             anchor = builder.anchor()
             lines.append(f"draft {draft.id[:16]}… with {len(given)} parents, block {anchor.block}")
@@ -220,7 +226,8 @@ class Story:
                 ws = self._hospitals[who]
                 party = LocalParty.from_table(HOSPITALS[who], train, test=test, signer=ws.identity)
                 dataset = ws.reference(f"heart disease, {HOSPITALS[who]}")
-                seats.append(Seat(party, ws.identity, dataset))
+                memory = ws.home.path / "runs" / f"{builder.asset(MODEL).id[:16]}.json"
+                seats.append(Seat(party, ws.identity, dataset, memory))
 
             def told(number: int, metrics: dict[str, Any]) -> None:
                 self._round_told(number, float(metrics["test"]["pooled"]["accuracy"]))

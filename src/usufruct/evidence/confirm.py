@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from usufruct.crypto.notes import Checkpoint
@@ -180,6 +180,12 @@ class Ledgers:
         if same and found.grade is not Grade.CONFIRMED:
             covered = min(size, checkpoint.size)
             return Standing(Grade.CONFIRMED, covered, None, f"the ledger's head at {size} entries")
+        if not same and found.grade is not Grade.CONFIRMED:
+            # nothing here shows that both are of one history, and a forked log looks like this
+            return replace(
+                found,
+                detail=f"{found.detail}; the ledger has a head at {size} entries, not compared",
+            )
         return found
 
     @staticmethod

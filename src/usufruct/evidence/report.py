@@ -10,8 +10,28 @@ from typing import Any
 from usufruct.errors import Mismatch, VerificationError
 from usufruct.types import Address, AssetId, Digest
 
-ContentCheck = Sequence[Mismatch] | Callable[[], Sequence[Mismatch]]
-"""What comparing the bytes at hand with a content root gave, or a call that compares them."""
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparing the bytes at hand with a content root gave.
+
+    Parameters
+    ----------
+    mismatches
+        Every place that differs.
+    whole
+        False if only a sample was read: then nothing is proved by its agreeing.
+    detail
+        How much of it was looked at, for a person.
+    """
+
+    mismatches: tuple[Mismatch, ...]
+    whole: bool = True
+    detail: str = "the files at hand have its content root"
+
+
+ContentCheck = Compared | Sequence[Mismatch] | Callable[[], Compared | Sequence[Mismatch]]
+"""What comparing gave (mismatches alone: all was read), or a call that compares."""
 
 
 class Grade(StrEnum):

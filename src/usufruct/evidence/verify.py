@@ -14,7 +14,7 @@ from usufruct.evidence.fields import unhex
 from usufruct.evidence.opening import Evidence, Opened, open_bundle
 from usufruct.evidence.predicates import Draft, Party, Version
 from usufruct.evidence.provenance import Run
-from usufruct.evidence.report import ContentCheck, Grade, Report, Step, plain
+from usufruct.evidence.report import Compared, ContentCheck, Grade, Report, Step, plain
 from usufruct.evidence.walk import Walk
 from usufruct.evidence.work import Prediction, Round
 from usufruct.types import Address
@@ -42,7 +42,8 @@ def verify_bundle(
         The ledger that anchors must be on; left out, that of `confirm`.
     content
         By content root (64 hexadecimal digits): what comparing the bytes at hand gave, or a call
-        that compares them. Without, a version's content is *attested*, not *proved*.
+        that compares them. Without, or after a sample alone, a version's content is *attested*,
+        not *proved*.
 
     Raises
     ------
@@ -92,10 +93,12 @@ def _check_claim(bundle: Bundle, walk: Walk) -> list[Step]:
             raise VerificationError("a proof speaks of another number of files, or another digest")
         if leaf.size > version.size or leaf.row_count > version.rows:
             raise VerificationError("a proof's file is larger than the whole version")
-        place = f"'{plain(leaf.path)}'"
+        place, detail = f"'{plain(leaf.path)}'", ""
         if isinstance(claim, RowClaim):
             place = f"row {claim.proof.row} of {place}"
-        return [Step(subject, f"contains {place}", Grade.PROVED, statement=about)]
+            # or the reader would have to believe the sender what the row says
+            detail = plain(", ".join(claim.proof.values), 400)
+        return [Step(subject, f"contains {place}", Grade.PROVED, (), detail, about)]
     if isinstance(claim, PredictionClaim) and isinstance(walk.start.predicate, Prediction):
         return _openings(claim, walk.start.predicate, walk)
     if bundle.manifest is None:
@@ -197,10 +200,12 @@ class _Teller:
             detail = "the files are not at hand"
             self.steps.append(Step(subject, claim, Grade.ATTESTED, (owner,), detail, item.digest))
             return
-        found = tuple(check() if callable(check) else check)
-        self.failed.extend(m if m.party else replace(m, party=owner) for m in found)
-        grade = Grade.FAILED if found else Grade.PROVED
-        detail = f"{len(found)} differences" if found else "the files at hand have its content root"
+        gave = check() if callable(check) else check
+        found = gave if isinstance(gave, Compared) else Compared(tuple(gave))
+        self.failed.extend(m if m.party else replace(m, party=owner) for m in found.mismatches)
+        grade, detail = Grade.PROVED if found.whole else Grade.ATTESTED, found.detail
+        if found.mismatches:
+            grade, detail = Grade.FAILED, f"{len(found.mismatches)} differences"
         self.steps.append(Step(subject, claim, grade, (owner,), detail, item.digest))
 
     def _name(self, party: Address) -> str:

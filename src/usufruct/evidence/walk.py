@@ -177,6 +177,12 @@ class Walk:
             _, version = self._version(item, member.dataset)
             if version.owner != member.party or member.dataset not in parents:
                 raise VerificationError(f"round {this.number} used data that its draft lacks")
+            # rows are weights: more of them than there are would outvote the others
+            if member.rows > version.rows > 0:
+                raise VerificationError(
+                    f"round {this.number} counts {member.rows} rows of {member.party},"
+                    f" whose data has {version.rows}"
+                )
         if (this.number == 1) != (this.previous is None):
             raise VerificationError(f"round {this.number} does not follow on round 1")
         if this.previous is not None:

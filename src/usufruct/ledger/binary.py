@@ -246,6 +246,8 @@ def _install(tarball: Path, pin: Pin) -> Path:
 
 def _pack(command: list[str], spec: str, folder: Path, environment: dict[str, str]) -> Path:
     """Run ``npm pack`` and return the tarball."""
+    # npm has no business with what opens the keys
+    environment = {k: v for k, v in environment.items() if k != "USUFRUCT_PASSPHRASE"}
     try:
         done = subprocess.run(
             [*command, "pack", spec, "--ignore-scripts", "--silent", "--pack-destination", "."],

@@ -8,6 +8,7 @@ filled from the journal, and callers only wait a little longer.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -61,8 +62,12 @@ READS = frozenset(
 )
 """Methods that change nothing, answered by the engine; all others but sending are refused."""
 
+RUNS = frozenset(["eth_call", "eth_createAccessList", "eth_estimateGas"])
+"""Those among them that run code, for as much gas as the caller says unless it is bounded."""
+
 _GENESIS_LIMIT = 1024 * 1024
 _ATTEMPTS = 5
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}\Z")
 
 
 class EmbeddedEngine:
@@ -166,9 +171,17 @@ class EmbeddedEngine:
         """
         results: list[Any] = [None] * len(calls)
         sent, reads = [], []
-        for place, (method, _) in enumerate(calls):
+        calls = list(calls)
+        for place, (method, params) in enumerate(calls):
             if method == SEND:
                 sent.append(place)
+            elif method in RUNS:
+                bounded = _bounded(params, self._gas_limit)
+                if isinstance(bounded, RpcError):
+                    results[place] = bounded
+                    continue
+                calls[place] = (method, bounded)
+                reads.append(place)
             elif method in READS:
                 reads.append(place)
             else:
@@ -272,6 +285,23 @@ def _bind_genesis(folder: Path, journal: Journal, genesis: dict[str, Any]) -> No
         write_atomic(folder / "genesis.json", text.encode("utf-8"))
     if known is None:
         journal.remember("genesis", digest)
+
+
+def _bounded(params: Any, limit: int) -> list[Any] | RpcError:
+    """Return a call's params with no more gas than a block holds; the engine sets no bound."""
+    if not isinstance(params, list) or not params or not isinstance(params[0], dict):
+        return RpcError(-32602, "a call is described by an object")
+    fields = {name: value for name, value in params[0].items() if name not in ("gas", "gasLimit")}
+    # without a number the engine takes a block's gas, or less if the caller could not pay it;
+    # a fourth parameter could make the block larger
+    gas = limit if len(params) > 3 else None
+    for name in ("gas", "gasLimit"):
+        asked = params[0].get(name)
+        if asked is not None:
+            if not isinstance(asked, str) or not _QUANTITY.match(asked):
+                return RpcError(-32602, "a call's gas is a hexadecimal number")
+            gas = min(gas or limit, int(asked, 16), limit)
+    return [fields if gas is None else fields | {"gas": hex(gas)}, *params[1:]]
 
 
 def _raw(params: Any) -> bytes:

@@ -3,8 +3,9 @@
 A raw ASGI application under uvicorn in a thread of its own. Only reads, signed transactions,
 ``usufruct_fund`` and ``usufruct_network`` pass; what drives the engine (``anvil_``, ``evm_``,
 ``hardhat_``, ``debug_``), signs on the server (``eth_sendTransaction``, ``personal_``) or keeps
-state on it (filters) does not. Browsers of third parties are kept out: the content type must
-be JSON, no CORS header is sent, and on loopback the host asked for must be loopback.
+state on it (filters) does not. Web pages are kept out: the content type must be JSON, no CORS
+header is sent, a request that names a web origin is refused whatever host it asks for, and on
+loopback the host asked for must be loopback.
 
 Source: JSON-RPC 2.0 specification.
 """
@@ -23,6 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from usufruct.errors import BadInput, MissingExtra, Unavailable, UsageError, UsufructError
+from usufruct.ledger.connections import patient_protocol
 from usufruct.ledger.transport import RpcError, Transport, read_json
 from usufruct.ledger.treasury import Treasury
 
@@ -36,6 +38,7 @@ MAX_ANSWER = 64 * 1024 * 1024
 """Largest answer, in bytes."""
 
 _BODY_SECONDS = 15.0
+_IDLE_SECONDS = 15.0
 _ANSWER_SECONDS = 60.0
 _START_SECONDS = 10.0
 _THREADS = 32
@@ -116,7 +119,7 @@ class Gateway:
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=patient_protocol(_IDLE_SECONDS),
             loop="asyncio",
             server_header=False,
             proxy_headers=False,
@@ -235,6 +238,8 @@ class Gateway:
             return 405, _encoded(_error(None, -32600, "requests are sent by POST"))
         if self._loopback and not _is_loopback(_host(headers.get(b"host", b""))):
             return 403, _encoded(_error(None, -32600, "this host name is not served"))
+        if not _is_extension(headers.get(b"origin")):
+            return 403, _encoded(_error(None, -32600, "web pages are not served"))
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":
             return 415, _encoded(_error(None, -32600, "the content type must be application/json"))
@@ -340,6 +345,11 @@ def _host(header: bytes) -> str:
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0]
+
+
+def _is_extension(origin: bytes | None) -> bool:
+    """Say whether no page of the web asks; a wallet in a browser has an origin of its own kind."""
+    return origin is None or origin.partition(b"://")[0].endswith(b"-extension")
 
 
 def _is_loopback(host: str) -> bool:

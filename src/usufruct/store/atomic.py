@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -29,6 +30,8 @@ def make_folder(folder: Path, *, mode: int = 0o700) -> None:
     ------
     BadInput
         Something that is not a folder stands there, or it cannot be made.
+    Unavailable
+        The disk is full or fails.
     """
     missing = []
     probe = folder
@@ -40,7 +43,10 @@ def make_folder(folder: Path, *, mode: int = 0o700) -> None:
             path.mkdir(mode=mode, exist_ok=True)
             fsync_folder(path.parent)
     except OSError as error:
-        raise BadInput(f"cannot make the folder {folder}: {error.strerror}") from error
+        message = f"cannot make the folder {folder}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise Unavailable(message, hint="check free space") from error
+        raise BadInput(message) from error
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder")
 

@@ -57,6 +57,10 @@ def connect(
         connection.close()
         if isinstance(error, sqlite3.Error):
             raise _translated(error, path) from error
+        if isinstance(error, OSError):
+            raise Unavailable(
+                f"cannot write the database {path}: {error.strerror}", hint="check permissions"
+            ) from error
         raise
     return connection
 
@@ -85,7 +89,9 @@ def _upgrade(
         )
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # Ctrl-C may come between the commit and here
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -118,10 +124,19 @@ def _translated(error: sqlite3.Error, path: Path | None) -> Exception:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # extended codes begin with the primary
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return HomeBusy(f"the database{where} is in use by another process")
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+    if code in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+    ):
         return Unavailable(
             f"cannot write the database{where}: {error}", hint="check free space and permissions"
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Damaged(f"the database{where} is damaged: {error}")
+    if path is not None and isinstance(error, sqlite3.OperationalError):
+        # opening ran statements that always work on what was written
+        return Damaged(f"the database{where} cannot be used: {error}")
     return error

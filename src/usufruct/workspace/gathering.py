@@ -14,6 +14,7 @@ from usufruct.evidence.gather import LogSource, OwnLog, build_bundle, sources_of
 from usufruct.evidence.predicates import Version
 from usufruct.evidence.reading import Predicate, read_predicate
 from usufruct.evidence.statements import read_statement
+from usufruct.log import Log
 from usufruct.types import AssetId, Digest
 from usufruct.workspace.session import Session
 
@@ -58,14 +59,20 @@ def statements(session: Session) -> Iterator[tuple[Digest, Predicate]]:
             yield digest, predicate
 
 
-def _all(session: Session) -> Iterator[tuple[Digest, Predicate]]:
+def own_statements(log: Log) -> Iterator[tuple[Digest, Predicate]]:
+    """Yield the statements of a log in its order, erased ones left out."""
     from usufruct.crypto.dsse import Envelope
 
-    log = session.own_log_or_none()
-    for entry in log.entries() if log is not None else ():
+    for entry in log.entries():
         if entry.envelope is not None:
             statement = read_statement(Envelope.from_bytes(entry.envelope))
             yield statement.digest, read_predicate(statement)
+
+
+def _all(session: Session) -> Iterator[tuple[Digest, Predicate]]:
+    log = session.own_log_or_none()
+    if log is not None:
+        yield from own_statements(log)
     for bundle in session.records.bundles():
         for item in bundle.statements:
             statement = read_statement(item.envelope)

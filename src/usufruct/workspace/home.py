@@ -13,6 +13,7 @@ from pathlib import Path
 from usufruct.crypto import canonical, keystore
 from usufruct.errors import AlreadyExists, BadInput, Damaged, NotFound
 from usufruct.store import HomeLock, make_folder, read_bytes, remove, write_atomic
+from usufruct.types import Address
 
 FORMAT = "usufruct/home/v1"
 VARIABLE = "USUFRUCT_HOME"
@@ -95,29 +96,31 @@ class Home:
                 f"{path} holds other files, and a home has a folder of its own",
                 hint="name an empty or new folder with --home",
             )
-        make_folder(path)
-        with HomeLock(marker):
-            try:
-                _refuse_home(path)
-            except AlreadyExists:
-                remove(marker)
-                raise
-            try:
-                _clear(path)
-                for folder in (path / "keys", path / "log"):
-                    make_folder(folder)
-                home = cls(path, {"format": FORMAT, "ledger": ledger, "current": ""}, new=True)
-                yield home
-                home._new = False
-                home.save()
-            except BaseException:
-                with suppress(OSError):
-                    _clear(path)
+        try:
+            make_folder(path)
+            with HomeLock(marker):
+                if (path / "home.json").exists():
                     remove(marker)
-                    if not had_folder:
-                        path.rmdir()
-                raise
-            remove(marker)
+                    _refuse_home(path)
+                try:
+                    _clear(path)
+                    for folder in (path / "keys", path / "log"):
+                        make_folder(folder)
+                    home = cls(path, {"format": FORMAT, "ledger": ledger, "current": ""}, new=True)
+                    yield home
+                    home._new = False
+                    home.save()
+                except BaseException:
+                    with suppress(OSError):
+                        _clear(path)
+                        remove(marker)
+                    raise
+                remove(marker)
+        except BaseException:
+            if not had_folder:
+                with suppress(OSError):
+                    path.rmdir()
+            raise
 
     @classmethod
     def open(cls, path: Path) -> Home:
@@ -214,9 +217,9 @@ class Home:
         self._settings["current"] = name
         self.save()
 
-    def log_folder(self, name: str | None = None) -> Path:
-        """Return the folder of an identity's log: one append-only log a party."""
-        return self.path / "log" / self.public(name).address[2:]
+    def log_folder(self, address: Address) -> Path:
+        """Return the folder of a party's log: one append-only log each."""
+        return self.path / "log" / address[2:]
 
     def _key_path(self, name: str) -> Path:
         return self.path / "keys" / f"{check_name(name)}.json"

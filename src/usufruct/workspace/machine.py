@@ -56,7 +56,7 @@ def prepare(*, fetch_engine: bool = True, progress: Progress = SILENT) -> Report
         )
     ]
     for extra, (what, modules) in EXTRAS.items():
-        missing = [m for m in modules if importlib.util.find_spec(m) is None]
+        missing = [m for m in modules if not _installed(m)]
         hint = MissingExtra(extra, what).hint if missing else None
         detail = f"{what}: {', '.join(missing)} not installed" if missing else what
         parts.append(Part(extra, not missing, detail, hint))
@@ -75,6 +75,13 @@ def require(report: Report, *names: str) -> None:
     for part in report.parts:
         if part.name in names and not part.works:
             raise Unavailable(f"{part.name}: {part.detail}", hint=part.hint)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _engine(fetch: bool, progress: Progress) -> Part:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from usufruct.assets.check import check_path
-from usufruct.errors import AlreadyExists, BadInput, NotFound, VerificationError
+from usufruct.assets.versions import AssetRecord
+from usufruct.errors import BadInput, NotFound, VerificationError
 from usufruct.evidence.claims import Opening, PredictionClaim
 from usufruct.evidence.predicates import Reference
 from usufruct.evidence.statements import read_statement, sign_statement
@@ -16,6 +18,7 @@ from usufruct.evidence.work import Prediction
 from usufruct.store import make_folder, read_bytes, write_atomic
 from usufruct.types import AssetKind, Digest
 from usufruct.workspace import gathering, publishing, recomputing
+from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
 
 MOST_ROWS_BYTES = 64 * 1024 * 1024
@@ -56,7 +59,7 @@ def predict(
     Parameters
     ----------
     model
-        Id, beginning of an id, or title.
+        Id, beginning of an id, title, or the folder it was published from.
     output
         Where the bundle goes; by default into the home.
 
@@ -67,7 +70,7 @@ def predict(
     NotFound, BadInput
         No such model, or rows that its schema does not fit.
     """
-    record = session.assets_store.find(model)
+    record = _model(session, model)
     if record.kind is not AssetKind.MODEL:
         raise BadInput(f"'{record.title}' is a {record.kind}, not a model")
     version = session.assets_store.version(record.id)
@@ -76,8 +79,8 @@ def predict(
             f"the files of '{record.title}' are not at {version.source}",
             hint="put them back where they were published",
         )
-    if output is not None and output.exists() and not force:
-        raise AlreadyExists(f"there is a file {output} already", hint="--force overwrites it")
+    if output is not None:
+        check_output(output, force=force)
     manifest = session.assets_store.manifest(record.id, version.number)
     found = check_path(version.source, manifest, party=session.public.name)
     if found.mismatches:
@@ -109,3 +112,14 @@ def predict(
     write_atomic(output, bundle.to_bytes())
     labelled = tuple(Answer(p, "1" if float(p) >= 0.5 else "0") for p in answers.split("\n"))
     return Predicted(labelled, reference, statement, str(output))
+
+
+def _model(session: Session, text: str) -> AssetRecord:
+    try:
+        return session.assets_store.find(text)
+    except NotFound:
+        place = Path(os.path.realpath(text))
+        known = session.assets_store.by_source(place)
+        if not known:
+            raise
+        return session.assets_store.asset(known[-1].asset)

@@ -7,16 +7,18 @@ that the next command finishes (`resume`), never half an asset.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from usufruct.assets.publish import check_title, new_salt, prepare
-from usufruct.assets.sidecar import write_evidence
+from usufruct.assets.sidecar import evidence_path, write_evidence
 from usufruct.assets.versions import AssetRecord, VersionRecord
+from usufruct.assets.walk import printable
 from usufruct.crypto import canonical, dsse
-from usufruct.errors import BadInput, NotAllowed, NotFound
+from usufruct.errors import BadInput, NotAllowed, NotFound, Unavailable
 from usufruct.evidence.claims import VersionClaim
 from usufruct.evidence.predicates import Draft, Reference, Version, asset_id
 from usufruct.evidence.reading import read_predicate
@@ -45,6 +47,8 @@ class Published:
         Where the evidence lies beside the data; None for a sealed asset.
     transaction
         That registered it on the ledger; None without a ledger.
+    run
+        Statement of the run that made it, if one did.
     """
 
     asset: AssetId
@@ -59,6 +63,7 @@ class Published:
     rows: int
     evidence: str | None
     transaction: str | None
+    run: Digest | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``."""
@@ -123,6 +128,13 @@ def publish(
         The ledger does not answer. If that happens after the work was promised, the next
         command that signs finishes it.
     """
+    _check_place(session, path)
+    # what is cheap to refuse is refused before hours of hashing
+    _ = session.identity
+    finished = resume(session)
+    record, number = _which(session, path, title, kind, update, inputs, finished)
+    if session.has_ledger:
+        _ = session.connection
     prepared = prepare(
         path,
         algorithm=algorithm,
@@ -133,58 +145,58 @@ def publish(
         evidence=not sealed,
         progress=session.progress,
     )
-    record, number = _which(session, path, title, kind, update, inputs)
-    resume(session)
-    version = prepared.version(
-        owner=record.owner,
-        salt=record.salt,
-        number=number,
-        kind=record.kind,
-        title=record.title,
-        created=session.now(),
-        inputs=tuple(inputs),
-        run=run,
-        metadata=metadata,
-    )
-    if session.has_ledger:
-        registering.rehearse(session, version)
-    extra = dict(version.metadata)
-    if sealed:
-        extra |= sealing.seal(session, path, prepared.manifest, version, follow_links)
-        version = prepared.version(
+    created = session.now()
+
+    def describe(more: Mapping[str, str]) -> Version:
+        return prepared.version(
             owner=record.owner,
             salt=record.salt,
             number=number,
             kind=record.kind,
             title=record.title,
-            created=version.created,
+            created=created,
             inputs=tuple(inputs),
             run=run,
-            metadata=extra,
+            metadata={**(metadata or {}), **more},
         )
-    envelope = sign_statement(version.payload(), [session.identity])
-    statement = read_statement(envelope)
-    work = session.records.promise(
-        VERSION,
-        {
-            "envelope": canonical.b64(envelope.to_bytes()),
-            "path": None if sealed else str(path.resolve()),
-            "digest": statement.digest,
-        },
-    )
-    kept = VersionRecord(
-        asset=version.asset,
-        number=number,
-        content_root=version.content_root,
-        statement=statement.digest,
-        log_index=None,
-        source=path.resolve(),
-        sealed=sealed,
-        created=session.clock(),
-    )
-    session.assets_store.add_version(
-        kept, prepared.manifest, asset=record if number == 1 and update is None else None
-    )
+
+    version = describe({})
+    if session.has_ledger:
+        registering.catch_up(session, record.id)
+        registering.rehearse(session, version)
+    sealing_work = None
+    try:
+        if sealed:
+            sealing_work = sealing.promise(session, prepared.manifest, version)
+            version = describe(
+                sealing.seal(session, path, prepared.manifest, version, follow_links)
+            )
+        envelope = sign_statement(version.payload(), [session.identity])
+        statement = read_statement(envelope)
+        work = session.records.promise(
+            VERSION,
+            {
+                "envelope": canonical.b64(envelope.to_bytes()),
+                "path": None if sealed else os.fsencode(path.resolve()).hex(),
+                "digest": statement.digest,
+            },
+        )
+        kept = VersionRecord(
+            asset=version.asset,
+            number=number,
+            content_root=version.content_root,
+            statement=statement.digest,
+            log_index=None,
+            source=path.resolve(),
+            sealed=sealed,
+            created=session.clock(),
+        )
+        session.assets_store.add_version(
+            kept, prepared.manifest, asset=record if number == 1 and update is None else None
+        )
+    finally:
+        if sealing_work is not None:
+            sealing.settle(session, sealing_work)
     index, evidence, transaction = _finish_version(session, work)
     return Published(
         version.asset,
@@ -199,7 +211,37 @@ def publish(
         prepared.rows,
         evidence,
         transaction,
+        run,
     )
+
+
+def published(session: Session, record: VersionRecord) -> Published:
+    """Return what an earlier command said of a version of this home's own.
+
+    Raises
+    ------
+    NotFound
+        Its statement is not in the log.
+    """
+    for digest, made in gathering.statements(session):
+        if digest == record.statement and isinstance(made, Version):
+            beside = None if record.source is None else evidence_path(record.source)
+            return Published(
+                made.asset,
+                made.version,
+                made.content_root,
+                digest,
+                record.log_index or 0,
+                made.title,
+                made.kind,
+                made.files,
+                made.size,
+                made.rows,
+                str(beside) if beside is not None and beside.exists() else None,
+                None,
+                made.run,
+            )
+    raise NotFound(f"the statement {record.statement} is not in this home's log")
 
 
 def draft(
@@ -259,13 +301,41 @@ def append(session: Session, envelope: dsse.Envelope) -> int:
     return log.append(data).index if found is None else found
 
 
-def resume(session: Session) -> None:
-    """Finish what an earlier command promised and did not come to do."""
+def resume(session: Session, *, offline: bool = False) -> frozenset[Digest]:
+    """Finish what an earlier command promised and did not come to do; return the statements.
+
+    Parameters
+    ----------
+    offline
+        Leave what a ledger is needed for to a later command if the ledger does not answer.
+    """
+    finished: set[Digest] = set()
     for work in session.records.unfinished():
-        if work.kind == VERSION:
-            _finish_version(session, work)
-        elif work.kind == DRAFT:
-            _finish_draft(session, work)
+        try:
+            if work.kind == VERSION:
+                _finish_version(session, work)
+                finished.add(Digest(str(work.document["digest"])))
+            elif work.kind == DRAFT:
+                _finish_draft(session, work)
+            elif work.kind == sealing.WORK:
+                sealing.settle(session, work)
+        except Unavailable:
+            if not offline:
+                raise
+    return frozenset(finished)
+
+
+def _check_place(session: Session, path: Path) -> None:
+    """Refuse what is not there, and what changes while it is published: the home itself."""
+    if not os.path.lexists(path):
+        raise NotFound(f"there is nothing at {printable(str(path))}")
+    home = os.path.realpath(session.home.path)
+    place = os.path.realpath(path)
+    if os.path.commonpath((home, place)) == place:
+        raise BadInput(
+            f"{printable(str(path))} holds this home, which changes while it is published",
+            hint="publish the folder of the data, without the home",
+        )
 
 
 def _which(
@@ -275,15 +345,20 @@ def _which(
     kind: AssetKind,
     update: str | None,
     inputs: Sequence[Reference],
+    finished: frozenset[Digest],
 ) -> tuple[AssetRecord, int]:
     store, owner = session.assets_store, session.public.address
     if update is None:
-        name = check_title(title or path.resolve().name)
-        if any(a.title == name and a.owner == owner for a in store.assets()):
-            raise BadInput(
-                f"there is an asset '{name}' in this home already",
-                hint=f"give another --title, or publish a new version: --update '{name}'",
-            )
+        name = check_title(path.resolve().name if title is None else title)
+        for same in store.assets():
+            if same.title != name or same.owner != owner:
+                continue
+            hint = f"give another --title, or publish a new version: --update '{name}'"
+            if any(v.statement in finished for v in store.versions(same.id)):
+                hint = "a command that was cut short began it, and it is finished now: " + (
+                    f"usufruct verify '{name}'"
+                )
+            raise BadInput(f"there is an asset '{name}' in this home already", hint=hint)
         salt = new_salt()
         made = AssetRecord(
             asset_id(owner, salt), name, kind, owner, salt, AssetState.ACTIVE, session.clock()
@@ -316,11 +391,12 @@ def _finish_version(session: Session, work: Work) -> tuple[int, str | None, str 
     session.assets_store.set_log_index(record.asset, record.number, index)
     session.signed_log.checkpoint()
     evidence = None
-    path = work.document["path"]
-    if path is not None and Path(path).exists():
+    place = work.document["path"]
+    path = None if place is None else Path(os.fsdecode(bytes.fromhex(place)))
+    if path is not None and path.exists():
         manifest = session.assets_store.manifest(record.asset, record.number)
         bundle = gathering.gather(session, VersionClaim(digest), manifest)
-        evidence = str(write_evidence(Path(path), bundle.to_bytes()))
+        evidence = str(write_evidence(path, bundle.to_bytes()))
     transaction = registering.register(session, version) if session.has_ledger else None
     session.records.finish(work)
     return index, evidence, transaction

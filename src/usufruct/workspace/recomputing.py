@@ -7,29 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usufruct.errors import Mismatch, MissingExtra, VerificationError
+from usufruct.crypto import canonical
+from usufruct.errors import BadInput, Mismatch, MissingExtra, VerificationError
 from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import PredictionClaim
-from usufruct.evidence.predicates import Version
+from usufruct.evidence.predicates import Draft, Version
 from usufruct.evidence.provenance import Run
 from usufruct.evidence.reading import Predicate, read_predicate
 from usufruct.evidence.report import Grade, Step
 from usufruct.evidence.statements import read_statement
 from usufruct.evidence.work import Prediction, Round
 from usufruct.types import AssetKind, Digest
+from usufruct.workspace.rounds import plan_digest, state
 
 if TYPE_CHECKING:
     from usufruct.learn import LogisticModel
 
-_STATE = b"usufruct/state/v1\0"
+BUILD_TYPE = "https://usufruct.dev/federation/v1"
 MOST_TEXT = 65536
 """Longest text that a prediction's commitment holds whole; longer ones by their SHA-256."""
-
-
-def state(start: str, model: str) -> Digest:
-    """Return the digest of a federation's shared state: what all agreed on, and the model."""
-    digest = hashlib.sha256(_STATE + bytes.fromhex(start) + bytes.fromhex(model))
-    return Digest(digest.hexdigest())
 
 
 def as_value(name: str, text: str) -> dict[str, str]:
@@ -74,22 +70,71 @@ def recompute(bundle: Bundle, places: Mapping[str, Path]) -> tuple[Step, ...]:
 
 
 def _weights(known: Mapping[str, Predicate], version: Version, path: Path) -> list[Step]:
+    """Hold the model against the rounds it says it came from: plan, scaling, weights."""
+    from usufruct.learn.records import Start
+
     run = known.get(version.run or "")
-    last = known.get(run.last_round or "") if isinstance(run, Run) else None
-    if not isinstance(last, Round) or "model_out" not in last.metadata:
+    rounds = _rounds(known, run) if isinstance(run, Run) and run.build_type == BUILD_TYPE else []
+    if not isinstance(run, Run) or not rounds:
         return []
     subject = f"model '{version.title}' version {version.version}"
-    weights = _load(path).weights_digest
+    model = _load(path)
     try:
-        after = state(last.metadata.get("start", ""), weights)
-    except ValueError:
-        after = Digest("")
-    if weights != last.metadata["model_out"] or after != last.after:
-        raise VerificationError(
-            f"the weights of {subject} are not what its last round ended with",
-            mismatches=(Mismatch("round", detail=f"round {last.number} ended with other weights"),),
-        )
-    return [Step(subject, f"its weights are the outcome of round {last.number}", Grade.PROVED)]
+        start = Start.from_dict(canonical.loads(rounds[0].metadata["record"].encode()))
+        plan = canonical.loads(run.parameters["plan"].encode())
+        holds = {
+            "the start is not the one its first round ended with": (
+                rounds[0].metadata["start"] == start.digest
+                and rounds[0].after == state(start.digest, start.initial)
+            ),
+            "the plan is another than its run or its first round names": (
+                start.plan.to_dict() == plan and rounds[0].before == plan_digest(plan)
+            ),
+            "its schema is not the one its draft announced": _schema_holds(known, run, model),
+            "the plan has another number of rounds": len(rounds) == start.plan.rounds + 1,
+            "the model's inputs or their mean and sd are not those agreed at the start": (
+                model.features == start.columns
+                and model.scaling.digest == (start.scaling or model.scaling).digest
+                and start.scaling is not None
+            ),
+            "the weights are not what its last round ended with": (
+                rounds[-1].metadata["model_out"] == model.weights_digest
+                and rounds[-1].after == state(start.digest, model.weights_digest)
+            ),
+        }
+    except (KeyError, ValueError, BadInput) as error:
+        holds = {f"its rounds cannot be read: {error}": False}
+    for why, good in holds.items():
+        if not good:
+            raise VerificationError(
+                f"{subject} is not what its rounds made: {why}",
+                mismatches=(Mismatch("round", detail=why),),
+            )
+    claim = f"plan, mean, sd and weights are those of its {len(rounds)} rounds"
+    return [Step(subject, claim, Grade.PROVED)]
+
+
+def _schema_holds(known: Mapping[str, Predicate], run: Run, model: LogisticModel) -> bool:
+    draft = known.get(run.draft or "")
+    announced = draft.terms.get("schema") if isinstance(draft, Draft) else None
+    if announced is None:
+        return True
+    return model.schema is not None and announced.encode() == canonical.dumps(
+        model.schema.to_dict()
+    )
+
+
+def _rounds(known: Mapping[str, Predicate], run: Run) -> list[Round]:
+    """Return the rounds that led to a run, first to last; the walk has checked their chain."""
+    found: list[Round] = []
+    digest = run.last_round
+    while digest is not None:
+        one = known.get(digest)
+        if not isinstance(one, Round):
+            return []
+        found.append(one)
+        digest = one.previous
+    return found[::-1]
 
 
 def _answer(

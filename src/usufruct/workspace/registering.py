@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from usufruct.crypto.hash import sha256
 from usufruct.errors import NotAllowed, TransactionReverted
 from usufruct.evidence.predicates import Draft, Version
-from usufruct.types import AssetState
+from usufruct.types import AssetId, AssetState
 from usufruct.workspace.session import Session
 
 if TYPE_CHECKING:
+    from usufruct.ledger.bindings.assets import Asset
     from usufruct.ledger.bindings.calls import Call
 
 
@@ -67,10 +69,7 @@ def rehearse(session: Session, made: Version | Draft) -> None:
 
 def register(session: Session, made: Version | Draft) -> str | None:
     """Write a version or a draft to the ledger unless it is there; return the transaction."""
-    from usufruct.ledger.bindings import assets
-
-    contract = session.connection.network.address("Assets")
-    known = session.ledger.call(assets.asset(contract, made.asset))
+    known = _on_ledger(session, made.asset)
     if isinstance(made, Draft) and known is not None:
         return None
     if isinstance(made, Version) and known is not None and known.versions >= made.version:
@@ -79,14 +78,55 @@ def register(session: Session, made: Version | Draft) -> str | None:
     return session.ledger.transact(session.account, _call(session, made)).tx_hash
 
 
-def set_state(session: Session, asset: str, state: AssetState) -> str:
+def catch_up(session: Session, asset: AssetId | None = None) -> None:
+    """Register what this party logged before it joined the ledger, in the order of its log.
+
+    Parameters
+    ----------
+    asset
+        Only this one. One whose parents are not registered waits until their owner has done so.
+    """
+    from usufruct.workspace import gathering
+
+    log = session.own_log_or_none()
+    if log is None:
+        return
+    known = {record.id for record in session.assets_store.assets()}
+    if asset is not None:
+        if asset not in known:
+            return
+        there = _on_ledger(session, asset)
+        if there is not None and there.versions >= len(session.assets_store.versions(asset)):
+            return
+    for _, made in gathering.own_statements(log):
+        if not isinstance(made, Version | Draft) or made.asset not in known:
+            continue
+        if asset in (None, made.asset):
+            with contextlib.suppress(TransactionReverted):
+                register(session, made)
+
+
+def state_of(session: Session, asset: AssetId) -> AssetState | None:
+    """Return the state of an asset on the ledger, None if it is not there."""
+    there = _on_ledger(session, asset)
+    return None if there is None else there.state
+
+
+def set_state(session: Session, asset: AssetId, state: AssetState) -> str:
     """Change an asset's state on the ledger; return the transaction."""
     from usufruct.ledger.bindings import assets
 
     contract = session.connection.network.address("Assets")
     session.connection.afford(session.public.address)
-    call = assets.set_state(contract, asset, state)  # type: ignore[arg-type]
+    call = assets.set_state(contract, asset, state)
     return session.ledger.transact(session.account, call).tx_hash
+
+
+def _on_ledger(session: Session, asset: AssetId) -> Asset | None:
+    from usufruct.ledger.bindings import assets
+
+    contract = session.connection.network.address("Assets")
+    return session.ledger.call(assets.asset(contract, asset))
 
 
 def _call(session: Session, made: Version | Draft) -> Call:
@@ -103,7 +143,7 @@ def _call(session: Session, made: Version | Draft) -> Call:
             parents=[parent.asset for parent in made.parents],
             split_hash=split_hash(made),
         )
-    known = session.ledger.call(assets.asset(contract, made.asset))
+    known = _on_ledger(session, made.asset)
     return assets.publish(
         contract,
         asset=made.asset,

@@ -7,16 +7,18 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from usufruct.clock import system_clock
-from usufruct.errors import AlreadyExists, BadInput, NotFound
+from usufruct.errors import BadInput, NotFound
 from usufruct.store import read_bytes, write_atomic
+from usufruct.types import parse_digest
 from usufruct.workspace.connection import load_network, reach
 from usufruct.workspace.home import EMBEDDED, JOINED, Home, default_home
+from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
 
 if TYPE_CHECKING:
@@ -103,37 +105,40 @@ def deploy(
     from usufruct.ledger.network import Network, sign_network
     from usufruct.ledger.transport import HttpTransport
 
-    if network.exists():
-        raise AlreadyExists(f"there is a file {network} already", hint="name another file")
+    check_output(network, force=False)
     if finality.isdigit():
         rule: dict[str, Any] = {"mode": "confirmations", "confirmations": int(finality)}
     else:
         rule = {"mode": finality, "confirmations": 0}
     identity = Home.open(home or default_home()).unlock(passphrase)
+    # what the file will say is checked before anything is paid for
+    described = Network(
+        name=name,
+        chain_id=1,
+        rpc=(rpc,),
+        genesis_hash="0x" + "0" * 64,
+        contracts={},
+        finality=rule,
+        operator=identity.public,
+        created=iso(system_clock()),
+    )
     with contextlib.closing(HttpTransport(rpc)) as transport:
         chain_id = int(str(transport.request("eth_chainId", [])), 16)
         first = transport.request("eth_getBlockByNumber", ["0x0", False])
         if not isinstance(first, dict) or not isinstance(first.get("hash"), str):
             raise BadInput(f"{rpc} does not show the first block of its chain")
+        described = replace(described, chain_id=chain_id, genesis_hash=first["hash"])
         made = deploy_contracts(transport, Account(identity.account_secret), chain_id)
-    described = Network(
-        name=name,
-        chain_id=chain_id,
-        rpc=(rpc,),
-        genesis_hash=first["hash"],
-        contracts=made.contracts,
-        finality=rule,
-        operator=identity.public,
-        created=iso(system_clock()),
-        start_block=made.start_block,
-    )
+    described = replace(described, contracts=made.contracts, start_block=made.start_block)
     write_atomic(network, sign_network(described, identity), mode=0o644)
     return _describe(described) | {"network": str(network)}
 
 
-def status(home: Path | None, network: Path | None) -> dict[str, Any]:
+def status(
+    home: Path | None, network: Path | None, passphrase: Callable[[], str] | None = None
+) -> dict[str, Any]:
     """Check a ledger against its network file and describe it."""
-    with _ledger(home, network) as ledger:
+    with _ledger(home, network, passphrase) as ledger:
         ledger.check()
         block = ledger.block("latest")
         return _describe(ledger.network) | {
@@ -144,11 +149,18 @@ def status(home: Path | None, network: Path | None) -> dict[str, Any]:
         }
 
 
-def transaction(home: Path | None, network: Path | None, tx_hash: str) -> dict[str, Any]:
+def transaction(
+    home: Path | None,
+    network: Path | None,
+    tx_hash: str,
+    *,
+    passphrase: Callable[[], str] | None = None,
+) -> dict[str, Any]:
     """Return what became of a transaction, with our contracts' events decoded."""
     from usufruct.ledger.bindings import anchors, assets, parties
 
-    with _ledger(home, network) as ledger:
+    tx_hash = "0x" + parse_digest(tx_hash)
+    with _ledger(home, network, passphrase) as ledger:
         receipt = ledger.receipt(tx_hash)
         if receipt is None:
             raise NotFound(f"the ledger '{ledger.network.name}' has no transaction {tx_hash}")
@@ -169,21 +181,16 @@ def transaction(home: Path | None, network: Path | None, tx_hash: str) -> dict[s
 
 
 @contextmanager
-def _ledger(home: Path | None, network: Path | None) -> Iterator[Ledger]:
+def _ledger(
+    home: Path | None, network: Path | None, passphrase: Callable[[], str] | None
+) -> Iterator[Ledger]:
     if network is not None:
         with contextlib.closing(reach(load_network(network)[0]).ledger) as ledger:
             yield ledger
         return
     opened = Home.open(home or default_home())
-    with Session(opened, write=False, passphrase=_terminal_passphrase) as session:
+    with Session(opened, write=False, passphrase=passphrase) as session:
         yield session.ledger
-
-
-def _terminal_passphrase() -> str:
-    raise BadInput(
-        "this home's own ledger needs its keys to start",
-        hint="use --network FILE while it is served",
-    )
 
 
 def _describe(network: Network) -> dict[str, Any]:

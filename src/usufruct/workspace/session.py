@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from usufruct.clock import Clock, iso, system_clock
 from usufruct.crypto.identity import Identity, PublicIdentity
-from usufruct.errors import BadInput, NotFound, Unavailable
+from usufruct.errors import BadInput, Damaged, NotFound, Unavailable
 from usufruct.evidence.anchoring import origin_of
 from usufruct.evidence.predicates import Party
 from usufruct.evidence.statements import sign_statement
@@ -111,7 +111,7 @@ class Session:
     def log(self) -> Log:
         """This party's log for reading."""
         if self._log is None:
-            folder = self.home.log_folder()
+            folder = self.home.log_folder(self.public.address)
             self._log = Log.open(folder, origin=self.origin, signer=None, clock=self.clock)
         return self._log
 
@@ -123,7 +123,7 @@ class Session:
             if self._log is not None:
                 self._log.close()
                 self._log = None
-            folder = self.home.log_folder()
+            folder = self.home.log_folder(self.public.address)
             self._log = Log.open(folder, origin=self.origin, signer=signer, clock=self.clock)
             self._signs = True
             if self._log.size == 0:
@@ -151,7 +151,14 @@ class Session:
         """Digests of files that have not changed since they were read."""
         from usufruct.assets.cache import DigestCache
 
-        return self._open.enter_context(DigestCache(self.home.path / "cache.sqlite"))
+        path = self.home.path / "cache.sqlite"
+        try:
+            return self._open.enter_context(DigestCache(path))
+        except Damaged:
+            # nothing in it but what can be read from the files again
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            return self._open.enter_context(DigestCache(path))
 
     @property
     def has_ledger(self) -> bool:

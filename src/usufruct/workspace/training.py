@@ -8,87 +8,34 @@ federation that is resumed logs the very same statements.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usufruct.crypto import canonical, dsse
-from usufruct.crypto.identity import Identity
 from usufruct.errors import BadInput, NotFound, VerificationError
-from usufruct.evidence.predicates import Reference
+from usufruct.evidence.predicates import Version
 from usufruct.evidence.provenance import Run
 from usufruct.evidence.reading import read_predicate
 from usufruct.evidence.statements import PAYLOAD_TYPE, read_statement, sign_statement
-from usufruct.evidence.work import Member as Part
-from usufruct.evidence.work import Round as RoundStatement
-from usufruct.store import make_folder, read_bytes, write_atomic
-from usufruct.types import Address, AssetKind, Digest
-from usufruct.workspace import publishing
-from usufruct.workspace.recomputing import state
+from usufruct.evidence.work import Round
+from usufruct.store import fsync_folder, make_folder, read_bytes, write_atomic
+from usufruct.types import AssetKind, Digest
+from usufruct.workspace import gathering, publishing
+from usufruct.workspace.recomputing import BUILD_TYPE
+from usufruct.workspace.rounds import AVERAGE, round_statement, start_statement
+from usufruct.workspace.seats import Seat
 from usufruct.workspace.session import Session
 
 if TYPE_CHECKING:
-    from usufruct.learn import LocalParty, Plan, Schema
+    from usufruct.assets.versions import VersionRecord
+    from usufruct.learn import Plan, Schema
     from usufruct.learn.journal import Checkpoint
     from usufruct.learn.records import Start
 
-BUILD_TYPE = "https://usufruct.dev/federation/v1"
-STATISTICS, AVERAGE = "statistics", "average"
 _MOST = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A member at the table: its rows, its keys, and the dataset version it stands for.
-
-    The rows stay inside `party`; the keys sign only what the member has computed again.
-    """
-
-    party: LocalParty
-    identity: Identity
-    dataset: Reference
-
-    @property
-    def address(self) -> Address:
-        """The member's account."""
-        return self.identity.public.address
-
-    def cosign(self, envelope: dsse.Envelope, checkpoint: Checkpoint | Start) -> dsse.Envelope:
-        """Return the envelope signed by this member too, after checking what it says.
-
-        Raises
-        ------
-        VerificationError
-            The statement is not what the round's own record gives when computed again.
-        """
-        from usufruct.learn import Start, verify_round, verify_start
-
-        said = read_predicate(read_statement(envelope))
-        if not isinstance(said, RoundStatement):
-            raise VerificationError("a member signs rounds only")
-        mine = [part for part in said.members if part.party == self.address]
-        if [part.dataset for part in mine] != [self.dataset]:
-            raise VerificationError(f"{self.party.name} is not in the round as it should be")
-        if not isinstance(checkpoint, Start):
-            record = checkpoint.round
-            verify_round(record, checkpoint.updates)
-            sent = {u.party: u.digest for u in record.updates}
-            if mine[0].update != sent.get(self.party.name):
-                raise VerificationError(f"the round holds another update of {self.party.name}")
-            if said.before != state(record.start, record.model_in):
-                raise VerificationError("the round's statement begins with another model")
-            if said.after != state(record.start, record.model_out):
-                raise VerificationError("the round's statement ends with another model")
-        else:
-            verify_start(checkpoint)
-            own = next(m for m in checkpoint.members if m.party == self.party.name)
-            released = self.party.statistics()
-            if (own.rows, own.statistics) != (released.count, released.digest):
-                raise VerificationError(f"the statistics are not those {self.party.name} released")
-            if said.after != state(checkpoint.digest, checkpoint.initial):
-                raise VerificationError("the statement is of another start")
-        return dsse.add_signature(envelope, self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +60,17 @@ def train(
 ) -> Trained:
     """Learn one model from all seats and publish it as the first version of `draft`.
 
-    Called again after a crash it goes on after the last round that was logged.
+    Called again after a crash it goes on after the last round that was logged; called again
+    after it has finished it returns what was published.
 
     Raises
     ------
     VerificationError
         A member found a round that is not right.
-    NotFound
-        There is no such draft in this home.
+    NotFound, BadInput
+        There is no such draft in this home, or a dataset is not known here or not its member's.
     """
+    publishing.resume(session)
     return _Training(session, seats, plan, draft, schema, on_round).run()
 
 
@@ -141,9 +90,15 @@ class _Training:
         self._schema = schema
         self._on_round = on_round
         self._record = session.assets_store.find(draft)
-        self._draft, self._announced = _draft_of(session, self._record.id)
+        self._announcement, self._announced = _draft_of(session, self._record.id)
+        self._draft = read_statement(self._announcement).digest
+        _check_seats(session, self._seats)
         self._folder = session.home.path / "runs" / self._record.id[:16]
         make_folder(self._folder)
+        self._places = tuple(seat.place for seat in self._seats)
+        for seat in self._seats:
+            seat.agree(self._announcement, self._places)
+        self._begun: Start
         self._statements: list[Digest] = []
         self._metrics: list[dict[str, object]] = []
 
@@ -152,7 +107,7 @@ class _Training:
         from usufruct.models.safe import save_model
 
         federation = Federation(
-            [seat.party for seat in self._seats],
+            self._seats,
             self._plan,
             journal=RoundJournal(self._folder / "rounds"),
             on_start=self._start,
@@ -165,7 +120,12 @@ class _Training:
         target = self._folder / "model"
         spec, tensors = model.to_parts()
         if not target.exists():
-            save_model(target, spec, tensors)
+            # beside and renamed: a model folder is whole, and holds nothing else
+            draft = self._folder / "model-draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            save_model(draft, spec, tensors)
+            draft.rename(target)
+            fsync_folder(self._folder)
         return self._publish(target)
 
     def _publish(self, target: Path) -> Trained:
@@ -175,16 +135,16 @@ class _Training:
         inputs = tuple(seat.dataset for seat in self._seats)
         known = session.assets_store.versions(self._record.id)
         if known:
-            raise BadInput(
-                f"'{self._record.title}' has been trained and published",
-                hint="announce another draft to train again",
+            published = self._published_before(known[0])
+            return Trained(
+                published, self._draft, tuple(self._statements), tuple(self._metrics), target
             )
         root = prepare(target, evidence=False, salt_root=self._salt_root()).content_root
         run = Run(
             self._record.title,
             root,
             BUILD_TYPE,
-            {"plan": json.dumps(self._plan.to_dict(), sort_keys=True)},
+            {"plan": canonical.dumps(self._plan.to_dict()).decode()},
             self._draft,
             self._statements[-1],
             inputs,
@@ -207,105 +167,91 @@ class _Training:
             published, self._draft, tuple(self._statements), tuple(self._metrics), target
         )
 
+    def _published_before(self, version: VersionRecord) -> publishing.Published:
+        """Return what an earlier call published.
+
+        Raises
+        ------
+        BadInput
+            The draft's version is not the outcome of this federation.
+        """
+        try:
+            ours = read_statement(self._kept("run", None)).digest
+        except NotFound:
+            ours = None
+        published = publishing.published(self._session, version)
+        if ours is None or published.run != ours:
+            raise BadInput(
+                f"'{self._record.title}' has been published already, and not by this training",
+                hint="announce another draft to train again",
+            )
+        return published
+
     def _salt_root(self) -> bytes:
         """Return the salts of the model's manifest, fixed once: the run names its root."""
         import secrets
 
-        path = self._folder / "salt"
-        try:
-            return read_bytes(path, limit=32)
-        except NotFound:
-            write_atomic(path, secrets.token_bytes(32))
-            return read_bytes(path, limit=32)
+        return self._fixed("salt", lambda: secrets.token_bytes(32))
 
     def _start(self, start: Start) -> None:
-        parts = tuple(
-            Part(seat.address, seat.dataset, Digest(member.statistics), member.rows)
-            for seat, member in zip(self._seats, start.members, strict=True)
-        )
-        plan = canonical.dumps(self._plan.to_dict())
-        self._commit(
-            1,
-            STATISTICS,
-            before=Digest(_sha256(plan)),
-            after=state(start.digest, start.initial),
-            parts=parts,
-            metadata={"start": start.digest, "record": canonical.dumps(start.to_dict()).decode()},
-            checkpoint=start,
-        )
+        statistics = {seat.name: seat.statistics() for seat in self._seats}
+        self._begun = start
+
+        def sign(envelope: dsse.Envelope, seat: Seat) -> dsse.Envelope:
+            return seat.cosign_start(envelope, start, statistics)
+
+        self._commit(start_statement(self._draft, self._places, start, self._session.now()), sign)
 
     def _round(self, checkpoint: Checkpoint) -> None:
-        record = checkpoint.round
-        parts = tuple(
-            Part(seat.address, seat.dataset, update.digest, update.weight)
-            for seat, update in zip(self._seats, record.updates, strict=True)
-        )
-        self._commit(
-            record.number + 1,
-            AVERAGE,
-            before=state(record.start, record.model_in),
-            after=state(record.start, record.model_out),
-            parts=parts,
-            metadata={
-                "start": record.start,
-                "model_in": record.model_in,
-                "model_out": record.model_out,
-                "update_root": record.update_root,
-                "rule": record.rule,
-                "seed": str(record.seed),
-                "metrics": json.dumps(dict(record.metrics), sort_keys=True),
-            },
-            checkpoint=checkpoint,
-        )
+        record, start = checkpoint.round, self._begun
+        for earlier in range(len(self._statements) + 1, record.number + 1):
+            self._again(earlier)
+
+        def sign(envelope: dsse.Envelope, seat: Seat) -> dsse.Envelope:
+            return seat.cosign(envelope, start, checkpoint)
+
+        previous, now = self._statements[-1], self._session.now()
+        self._commit(round_statement(self._draft, self._places, previous, record, now), sign)
         metrics = dict(record.metrics)
         self._metrics.append(metrics)
         if self._on_round is not None:
             self._on_round(record.number, metrics)
 
-    def _commit(
-        self,
-        number: int,
-        step: str,
-        *,
-        before: Digest,
-        after: Digest,
-        parts: tuple[Part, ...],
-        metadata: dict[str, str],
-        checkpoint: Checkpoint | Start,
-    ) -> None:
-        for earlier in range(len(self._statements) + 1, number):
-            self._again(earlier)
-        previous = self._statements[number - 2] if number > 1 else None
+    def _commit(self, said: Round, sign: Callable[[dsse.Envelope, Seat], dsse.Envelope]) -> None:
+        """Have a statement signed by all, and log it; after a crash the very same one."""
 
         def make() -> dsse.Envelope:
-            said = RoundStatement(
-                self._draft,
-                number,
-                previous,
-                step,
-                before,
-                after,
-                parts,
-                self._session.now(),
-                metadata,
-            )
-            envelope = sign_statement(said.payload(), [self._session.identity])
+            # members sign once only, so what they are asked to sign is fixed before
+            payload = self._fixed(f"payload-{said.number:06}", said.payload)
+            envelope = sign_statement(payload, [self._session.identity])
             for seat in self._seats:
-                envelope = seat.cosign(envelope, checkpoint)
+                envelope = sign(envelope, seat)
             return envelope
 
-        envelope = self._kept(f"{number:06}", make)
-        said = read_predicate(read_statement(envelope))
-        if not isinstance(said, RoundStatement) or (said.before, said.after) != (before, after):
-            raise VerificationError(f"the kept statement of round {number} is of another round")
+        envelope = self._kept(f"{said.number:06}", make)
+        found = read_predicate(read_statement(envelope))
+        if not isinstance(found, Round) or replace(found, created=said.created) != said:
+            raise VerificationError(f"the kept statement of round {said.number} is of another one")
         publishing.append(self._session, envelope)
         self._statements.append(read_statement(envelope).digest)
+
+    def _fixed(self, name: str, make: Callable[[], bytes]) -> bytes:
+        path = self._folder / name
+        try:
+            return read_bytes(path, limit=_MOST)
+        except NotFound:
+            write_atomic(path, make())
+            return read_bytes(path, limit=_MOST)
 
     def _again(self, number: int) -> None:
         """Take in the statement of a round that was logged before a crash."""
         envelope = self._kept(f"{number:06}", None)
         publishing.append(self._session, envelope)
-        self._statements.append(read_statement(envelope).digest)
+        statement = read_statement(envelope)
+        self._statements.append(statement.digest)
+        said = read_predicate(statement)
+        if isinstance(said, Round) and said.step == AVERAGE:
+            self._metrics.append(json.loads(said.metadata["metrics"]))
 
     def _kept(self, name: str, make: Callable[[], dsse.Envelope] | None) -> dsse.Envelope:
         path = self._folder / f"statement-{name}.json"
@@ -318,13 +264,25 @@ class _Training:
         return dsse.Envelope.from_bytes(read_bytes(path, limit=_MOST))
 
 
-def _sha256(data: bytes) -> str:
-    from usufruct.crypto.hash import sha256
+def _check_seats(session: Session, seats: Sequence[Seat]) -> None:
+    """Refuse what could never be verified: each dataset is known here, and its member's own."""
+    wanted = {seat.dataset.statement for seat in seats}
+    known = {d: made for d, made in gathering.statements(session) if d in wanted}
+    for seat in seats:
+        made = known.get(seat.dataset.statement)
+        if not isinstance(made, Version):
+            raise NotFound(
+                f"the evidence of {seat.party.name}'s dataset is not in this home",
+                hint="its owner proves it, and you add it: usufruct asset add BUNDLE",
+            )
+        if made.owner != seat.address:
+            raise BadInput(
+                f"the dataset '{made.title}' is not {seat.party.name}'s own",
+                hint="each member brings a dataset that it published itself",
+            )
 
-    return sha256(data).hex()
 
-
-def _draft_of(session: Session, asset: str) -> tuple[Digest, str]:
+def _draft_of(session: Session, asset: str) -> tuple[dsse.Envelope, str]:
     from usufruct.evidence.predicates import Draft
 
     for entry in session.signed_log.entries():
@@ -338,5 +296,5 @@ def _draft_of(session: Session, asset: str) -> tuple[Digest, str]:
         if isinstance(predicate, Draft) and predicate.asset == asset:
             if predicate.kind is not AssetKind.MODEL:
                 raise BadInput(f"the draft '{predicate.title}' is not of a model")
-            return statement.digest, predicate.created
+            return envelope, predicate.created
     raise NotFound(f"there is no draft of the asset {asset} in this home's log")

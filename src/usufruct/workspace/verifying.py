@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usufruct.assets.check import CheckResult, check_path
 from usufruct.assets.sidecar import MAX_EVIDENCE, evidence_path, read_evidence
-from usufruct.errors import BadInput, Mismatch, NotFound
+from usufruct.assets.versions import VersionRecord
+from usufruct.assets.walk import printable
+from usufruct.errors import BadInput, Mismatch, NotFound, VerificationError
 from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import VersionClaim
 from usufruct.evidence.content import Manifest
-from usufruct.evidence.report import Grade, Report, Step
+from usufruct.evidence.report import Compared, ContentCheck, Grade, Report, Step
 from usufruct.evidence.verify import verify_bundle
 from usufruct.ports import SILENT, Progress
 from usufruct.store import read_bytes
-from usufruct.workspace import gathering, recomputing
+from usufruct.workspace import gathering, recomputing, sealing
 from usufruct.workspace.anchoring import Confirming
 from usufruct.workspace.connection import Connection, load_network, reach
 from usufruct.workspace.home import Home, default_home
+from usufruct.workspace.publishers import Publisher, publisher
 from usufruct.workspace.session import Session
 
-_START = b'{"checksum":"'
+if TYPE_CHECKING:
+    from usufruct.ledger.network import Network
+
+_START, _LOOK = b'{"checksum":"', 65_536
+_FORMAT = b'"format":"usufruct/bundle/'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,10 @@ class Verified:
         What was found about the evidence.
     checked
         What was found about the bytes at hand, by content root.
+    publisher
+        Who signed the claim; of a prediction, who answered.
+    network
+        The ledger that was asked.
     extra
         Steps beyond the bundle: models recomputed.
     """
@@ -46,8 +58,9 @@ class Verified:
     target: str
     report: Report
     checked: tuple[tuple[str, CheckResult], ...]
+    publisher: Publisher
     extra: tuple[Step, ...] = ()
-    chain_id: int | None = None
+    network: Network | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -72,7 +85,15 @@ class Verified:
         document = self.report.as_dict()
         document["target"] = self.target
         document["steps"] = [step.as_dict() for step in self.steps]
-        document["ledger"] = self.chain_id
+        document["publisher"] = asdict(self.publisher)
+        document["ledger"] = None
+        if self.network is not None:
+            operator = self.network.operator
+            document["ledger"] = {
+                "chain_id": self.network.chain_id,
+                "name": self.network.name,
+                "operator": {"name": operator.name, "address": operator.address},
+            }
         document["checked"] = [
             {
                 "content_root": root,
@@ -95,6 +116,7 @@ class _Found:
     path: Path | None = None
     manifest: Manifest | None = None
     session: Session | None = None
+    sealed: VersionRecord | None = None
 
 
 class _Reading:
@@ -106,14 +128,16 @@ class _Reading:
         self.progress = progress
         self.results: list[tuple[str, CheckResult]] = []
 
-    def check(self, path: Path, manifest: Manifest, session: Session | None) -> list[Mismatch]:
+    def check(self, path: Path, manifest: Manifest, session: Session | None) -> Compared:
         mode: Any = ("sample", self.sample) if self.sample else "full"
         cache = session.cache if session is not None else None
         if not self.full and not self.sample and cache is not None:
             mode = "cached"
         result = check_path(path, manifest, mode=mode, cache=cache, progress=self.progress)
         self.results.append((manifest.content_root.hex(), result))
-        return list(result.mismatches)
+        return Compared(
+            tuple(result.mismatches), whole=result.mode != "sample", detail=result.detail
+        )
 
 
 def verify(
@@ -126,6 +150,7 @@ def verify(
     sample: int | None = None,
     data: Sequence[Path] = (),
     evidence: Path | None = None,
+    by: Sequence[str] = (),
     progress: Progress = SILENT,
     passphrase: Callable[[], str] | None = None,
 ) -> Verified:
@@ -145,6 +170,8 @@ def verify(
         Files and folders with their evidence, to check what the target was made from.
     evidence
         A bundle with a manifest for `target`, if it does not stand beside it.
+    by
+        Whom it must be published by: accounts, or names that the home knows.
 
     Raises
     ------
@@ -156,7 +183,7 @@ def verify(
     with ExitStack() as stack:
         found = _find(target, home, evidence, stack, passphrase)
         reading = _Reading(full, sample, progress)
-        content: dict[str, list[Mismatch]] = {}
+        content: dict[str, ContentCheck] = {}
         places: dict[str, Path] = {}
         if found.path is not None and found.manifest is not None:
             root = found.manifest.content_root.hex()
@@ -165,7 +192,7 @@ def verify(
         for path in data:
             beside = _evidence_of(path, None)
             if beside.manifest is None:
-                raise BadInput(f"the evidence of {path} has no manifest")
+                raise VerificationError(f"the evidence of {path} has no manifest")
             root = beside.manifest.content_root.hex()
             verify_bundle(beside)
             content[root] = reading.check(path, beside.manifest, None)
@@ -174,13 +201,19 @@ def verify(
         confirm = Confirming(connection) if connection is not None else None
         report = verify_bundle(found.bundle, confirm=confirm, content=content)
         report.require()
-        extra = recomputing.recompute(found.bundle, places)
+        who = publisher(
+            found.bundle, report, by, found.session or _session(home, stack, passphrase)
+        )
+        extra = () if sample else recomputing.recompute(found.bundle, places)
+        if found.sealed is not None and found.session is not None:
+            extra = (*extra, _check_sealed(found.session, found.sealed, progress))
     return Verified(
         target,
         report,
         tuple(reading.results),
+        who,
         extra,
-        connection.network.chain_id if connection is not None else None,
+        connection.network if connection is not None else None,
     )
 
 
@@ -192,18 +225,27 @@ def _find(
     passphrase: Callable[[], str] | None,
 ) -> _Found:
     path = Path(target)
+    there = _is_there(path)
     if evidence is not None:
+        if not there:
+            raise NotFound(f"there is nothing at {printable(target)}")
         bundle = _evidence_of(path, evidence)
-        return _Found(bundle, path if bundle.manifest else None, bundle.manifest)
-    if path.exists() or path.is_symlink():
-        if path.is_file() and _is_bundle(path):
-            return _Found(read_bundle(path))
-        if evidence_path(path).exists():
+        if bundle.manifest is None:
+            raise BadInput(
+                f"{evidence} has no manifest to hold {printable(target)} against",
+                hint="give the file that was written beside the data when it was published",
+            )
+        return _Found(bundle, path, bundle.manifest)
+    if there:
+        if os.path.lexists(evidence_path(path)):
+            # what has evidence beside it is data, also when it looks like a bundle itself
             bundle = _evidence_of(path, None)
             return _Found(bundle, path, bundle.manifest)
+        if path.is_file() and _is_bundle(path):
+            return _Found(read_bundle(path))
     session = _session(home, stack, passphrase)
     if session is None:
-        if path.exists():
+        if there:
             raise NotFound(
                 f"there is no evidence beside {target}",
                 hint=f"usufruct publish {target} makes it; or give --evidence BUNDLE",
@@ -212,12 +254,20 @@ def _find(
             f"there is no file or folder {target}, and no home to look for such an asset",
             hint="give a path, or name a home with --home",
         )
-    return _of_home(session, target, path)
+    return _of_home(session, target, path if there else None)
 
 
-def _of_home(session: Session, target: str, path: Path) -> _Found:
+def _is_there(path: Path) -> bool:
+    """Say whether something stands at a path; a title may be too long to be one."""
+    try:
+        return os.path.lexists(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _of_home(session: Session, target: str, path: Path | None) -> _Found:
     store = session.assets_store
-    if path.exists():
+    if path is not None:
         known = store.by_source(path.resolve())
         if not known:
             raise NotFound(
@@ -234,9 +284,41 @@ def _of_home(session: Session, target: str, path: Path) -> _Found:
             return _Found(gathering.gather(session, VersionClaim(digest, deep)), session=session)
     bundle = gathering.gather(session, claim_of(session, version.statement))
     source = version.source
+    sealed = version if version.sealed else None
     if source is None or not source.exists():
-        return _Found(bundle, session=session)
-    return _Found(bundle, source, store.manifest(version.asset, version.number), session)
+        return _Found(bundle, session=session, sealed=sealed)
+    manifest = store.manifest(version.asset, version.number)
+    return _Found(bundle, source, manifest, session, sealed)
+
+
+def _check_sealed(session: Session, version: VersionRecord, progress: Progress) -> Step:
+    """Hold the sealed copy in the vault against what the version's statement says of it."""
+    from usufruct.evidence.predicates import Version
+
+    metadata: Mapping[str, str] = {}
+    title = ""
+    for digest, predicate in gathering.statements(session):
+        if digest == version.statement and isinstance(predicate, Version):
+            metadata, title = predicate.metadata, f"{predicate.kind} '{predicate.title}'"
+    try:
+        manifest = session.assets_store.manifest(version.asset, version.number)
+    except NotFound:
+        manifest = None
+    sealed = sealing.check(
+        session,
+        version.asset,
+        version.number,
+        metadata,
+        manifest=manifest,
+        progress=progress,
+    )
+    return Step(
+        f"{title} version {version.number}",
+        "its sealed copy in the vault is what was signed",
+        Grade.PROVED,
+        detail=f"{len(sealed.objects)} objects read, ciphertext only",
+        statement=version.statement,
+    )
 
 
 def claim_of(session: Session, statement: str) -> VersionClaim:
@@ -246,26 +328,58 @@ def claim_of(session: Session, statement: str) -> VersionClaim:
     for digest, predicate in gathering.statements(session):
         if digest == statement and isinstance(predicate, Version):
             return VersionClaim(digest, bool(predicate.inputs or predicate.run))
-    raise NotFound(f"the statement {statement} is not in this home's log")
+    raise NotFound(
+        f"the statement {statement} is not in this home's log",
+        hint="a command was cut short; the next one that signs finishes it, such as publish",
+    )
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Return an untrusted bundle from a file; nothing in it is verified yet."""
-    return Bundle.from_bytes(read_bytes(path, limit=MAX_EVIDENCE))
+    """Return an untrusted bundle from a file; nothing in it is verified yet.
+
+    Raises
+    ------
+    VerificationError
+        It is no bundle, or was changed: bytes that prove nothing.
+    NotFound, BadInput
+        There is no such file, or it cannot be read.
+    """
+    return _parse(read_bytes(path, limit=MAX_EVIDENCE), path)
 
 
 def _evidence_of(path: Path, evidence: Path | None) -> Bundle:
     if evidence is not None:
         return read_bundle(evidence)
-    return Bundle.from_bytes(read_evidence(path))
+    bundle = _parse(read_evidence(path), evidence_path(path))
+    if not isinstance(bundle.claim, VersionClaim) or bundle.manifest is None:
+        why = "it is no manifest of the data beside it, so the data cannot be held against it"
+        raise VerificationError(
+            f"the evidence beside {printable(str(path))} was exchanged or cut: {why}",
+            mismatches=(Mismatch("evidence", file=str(evidence_path(path)), detail=why),),
+            hint="get it again from its publisher",
+        )
+    return bundle
+
+
+def _parse(data: bytes, path: Path) -> Bundle:
+    try:
+        return Bundle.from_bytes(data)
+    except BadInput as error:
+        raise VerificationError(
+            f"the evidence in {printable(str(path))} cannot be used: {error.message}",
+            mismatches=(Mismatch("evidence", file=str(path), detail=error.message),),
+            hint="get it again from its publisher",
+        ) from error
 
 
 def _is_bundle(path: Path) -> bool:
+    """Say whether a file means to be a bundle, even a broken one."""
     try:
         with path.open("rb") as file:
-            return file.read(len(_START)) == _START
+            head = file.read(_LOOK)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    return head.startswith(_START) or (head[:1] == b"{" and _FORMAT in head)
 
 
 def _session(

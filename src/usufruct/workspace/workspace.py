@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from usufruct.assets.versions import AssetRecord, VersionRecord
 from usufruct.crypto.notes import Checkpoint, parse_note
-from usufruct.errors import AlreadyExists, BadInput, NotAllowed, NotFound
+from usufruct.errors import BadInput, NotAllowed, NotFound
 from usufruct.evidence import lineage as drawing
 from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import Claim, FileClaim, RowClaim, VersionClaim
@@ -27,13 +27,15 @@ from usufruct.workspace import (
     registering,
     verifying,
 )
+from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from usufruct.learn import Plan, Schema
-    from usufruct.workspace.training import Seat, Trained
+    from usufruct.workspace.seats import Seat
+    from usufruct.workspace.training import Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +200,11 @@ class Workspace(Session):
         record = self.assets_store.find(asset)
         if record.owner != self.public.address:
             raise NotAllowed(f"'{record.title}' belongs to {record.owner}")
+        publishing.resume(self)
+        record = self.assets_store.asset(record.id)
         if record.state is not AssetState.ACTIVE:
             raise NotAllowed(f"'{record.title}' is {record.state}; only an active asset is retired")
-        if self.has_ledger:
+        if self.has_ledger and registering.state_of(self, record.id) is AssetState.ACTIVE:
             registering.set_state(self, record.id, AssetState.RETIRED)
         self.assets_store.set_state(record.id, AssetState.RETIRED)
         return self._view(self.assets_store.asset(record.id))
@@ -255,9 +259,8 @@ class Workspace(Session):
         NotFound, BadInput
             No such asset, file or row.
         """
-        target = Path(output)
-        if target.exists() and not force:
-            raise AlreadyExists(f"there is a file {target} already", hint="--force overwrites it")
+        target = check_output(Path(output), force=force)
+        publishing.resume(self, offline=True)
         claim, what = self._claim(asset, file, row, version)
         data = gathering.gather(self, claim).to_bytes()
         write_atomic(target, data, mode=0o644)
@@ -274,8 +277,14 @@ class Workspace(Session):
         return anchoring.anchor(self)
 
     def join(self) -> str | None:
-        """Register this party on the ledger of its home; return the transaction, if any."""
-        return registering.register_party(self)
+        """Register this party on the ledger of its home, and what it has published before.
+
+        Returns the transaction that registered the party; None if it was registered already.
+        """
+        publishing.resume(self)
+        transaction = registering.register_party(self)
+        registering.catch_up(self)
+        return transaction
 
     def log_status(self) -> dict[str, Any]:
         """Check the log against its files and describe it (Damaged)."""
@@ -419,16 +428,22 @@ def _row_of(source: Path | None, files: Any, file: str, row: int) -> list[str]:
     from usufruct.assets.tables import delimiter_of, read_rows
 
     known = [entry for entry in files if entry.path == file]
-    if not known or source is None or not source.exists():
+    if not known:
+        raise NotFound(f"the asset has no file '{file}'", hint="names are as in the folder")
+    path = None if source is None else source / file if source.is_dir() else source
+    if path is None or not path.is_file():
         raise NotFound(
             f"the file '{file}' is not at hand, and a row is proved by showing it",
             hint="put the data back where it was published",
         )
-    path = source / file if source.is_dir() else source
     delimiter = delimiter_of(file)
     if known[0].row_leaves is None or delimiter is None:
         raise BadInput(f"'{file}' was published without evidence for its rows")
-    with path.open("rb") as opened:
+    try:
+        opened = path.open("rb")
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    with opened:
         for number, (values, _) in enumerate(
             read_rows(iter(lambda: opened.read(1 << 20), b""), delimiter), 1
         ):
