@@ -67,8 +67,8 @@ def test_a_shared_ledger(ben: Command, served: LedgerServer, table: Path, tmp_pa
     assert "anchored" in [step["grade"] for step in ben.ok("verify", "p.json")["steps"]]
     found = ben.ok("verify", "p.json", "--network", network)
     assert "confirmed" in [step["grade"] for step in found["steps"]]
-    assert found["ledger"] == status["chain_id"]
-    assert ben.ok("verify", "people", "--ledger")["ledger"] == status["chain_id"]
+    assert found["ledger"]["chain_id"] == status["chain_id"]
+    assert ben.ok("verify", "people", "--ledger")["ledger"]["chain_id"] == status["chain_id"]
     assert ben("verify", "p.json", "--ledger").code == 0
 
     second = ben.ok("publish", table, "--update", "people", "--sealed")

@@ -56,7 +56,7 @@ def build() -> Any:
         ("asset", asset, "What this home knows of assets: list, show, history, retire, add."),
         ("id", id_, "The identities of this home, encrypted at rest."),
         ("log", log, "The append-only log of this party."),
-        ("ledger", ledger, "The shared ledger: serve, deploy, status, tx."),
+        ("ledger", ledger, "The shared ledger: serve, join, deploy, status, tx."),
         ("wallet", wallet, "The account's balance on the ledger; send."),
     ):
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode="rich")

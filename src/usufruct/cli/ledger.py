@@ -157,6 +157,7 @@ def _print(out: Any, document: dict[str, Any]) -> None:
         if isinstance(value, list):
             out.print(f"[bold]{word.replace('_', ' ')}[/]")
             for item in value:
-                out.print(f"  {safe(item, 1000)}")
+                words = ", ".join(f"{key} {part}" for key, part in item.items())
+                out.print(f"  {safe(words, 1000)}", soft_wrap=True)
             continue
         out.print(f"[bold]{word.replace('_', ' '):<12}[/] {safe(shown, 500)}")

@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
             for entry in entries:
                 table.add_row(
                     str(entry["index"]),
-                    safe(entry["type"]),
+                    safe(_short(entry["type"])),
                     safe(entry["subject"] or "", 48),
                     str(entry["statement"])[:16],
                 )
@@ -77,3 +77,9 @@ def register(app: typer.Typer) -> None:
                 f"log of {made.size} entries anchored in block {made.block} ({made.transaction})"
             ),
         )
+
+
+def _short(type_: str) -> str:
+    """Return the name in a predicate type such as ``https://usufruct.dev/dataset/v1``."""
+    parts = str(type_).split("/")
+    return parts[-2] if len(parts) > 2 else parts[0]

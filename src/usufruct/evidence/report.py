@@ -135,7 +135,9 @@ class Report:
             count = len(self.failed)
             what = "one difference" if count == 1 else f"{count} differences"
             raise VerificationError(
-                f"{what} between the evidence and what is here", mismatches=self.failed
+                f"{what} between the evidence and what is here",
+                mismatches=self.failed,
+                hint="restore what changed, or publish it as a new version (publish --update)",
             )
 
     def as_dict(self) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def anchor(session: Session) -> Anchor:
         connection.afford(session.public.address)
         transaction = connection.ledger.transact(session.account, call).tx_hash
     proof = find_anchor(connection.ledger.receipt_proof(transaction), head)
+    before = session.records.last_anchor(session.origin, head.size - 1)
     session.records.add_anchor(session.origin, head.size, proof)
+    publishing.refresh_evidence(session, before[0] if before else 0, head.size)
     return Anchor(
         session.origin,
         head.size,

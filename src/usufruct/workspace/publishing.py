@@ -7,6 +7,7 @@ that the next command finishes (`resume`), never half an asset.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,11 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from usufruct.assets.publish import check_title, new_salt, prepare
-from usufruct.assets.sidecar import evidence_path, write_evidence
+from usufruct.assets.sidecar import evidence_path, read_evidence, write_evidence
 from usufruct.assets.versions import AssetRecord, VersionRecord
 from usufruct.assets.walk import printable
 from usufruct.crypto import canonical, dsse
-from usufruct.errors import BadInput, NotAllowed, NotFound, Unavailable
+from usufruct.errors import (
+    BadInput,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+    VerificationError,
+)
+from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import VersionClaim
 from usufruct.evidence.predicates import Draft, Reference, Version, asset_id
 from usufruct.evidence.reading import read_predicate
@@ -299,6 +307,31 @@ def append(session: Session, envelope: dsse.Envelope) -> int:
     log = session.signed_log
     found = log.find(sha256(data).digest())
     return log.append(data).index if found is None else found
+
+
+def refresh_evidence(session: Session, start: int, stop: int) -> None:
+    """Write the evidence beside data anew for versions logged from `start` up to `stop`.
+
+    What was written when they were published does not know the anchor yet. Evidence that is gone,
+    or that cannot be written any more, is left as it is.
+    """
+    for asset in session.assets_store.assets():
+        if asset.owner != session.public.address:
+            continue
+        for record in session.assets_store.versions(asset.id)[-1:]:
+            index, source = record.log_index, record.source
+            if index is None or not start <= index < stop or source is None or record.sealed:
+                continue
+            if not evidence_path(source).is_file():
+                continue
+            with contextlib.suppress(BadInput, NotFound, VerificationError):
+                beside = Bundle.from_bytes(read_evidence(source))
+                if beside.claim.statement != record.statement:
+                    continue  # the same files are evidence of another asset as well
+            manifest = session.assets_store.manifest(record.asset, record.number)
+            bundle = gathering.gather(session, VersionClaim(record.statement), manifest)
+            with contextlib.suppress(BadInput, Unavailable):
+                write_evidence(source, bundle.to_bytes())
 
 
 def resume(session: Session, *, offline: bool = False) -> frozenset[Digest]:

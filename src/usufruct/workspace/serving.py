@@ -204,13 +204,18 @@ def _describe(network: Network) -> dict[str, Any]:
     }
 
 
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
 def _event(event: Any) -> dict[str, Any]:
     if not is_dataclass(event) or isinstance(event, type):
         return {"event": str(event)}
-    fields = {
-        key: "0x" + value.hex() if isinstance(value, bytes) else value
-        for key, value in asdict(event).items()
-    }
+    fields = {key: _plain_value(value) for key, value in asdict(event).items()}
     return {"event": type(event).__name__} | fields
 
 

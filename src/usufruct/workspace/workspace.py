@@ -449,4 +449,4 @@ def _row_of(source: Path | None, files: Any, file: str, row: int) -> list[str]:
         ):
             if number == row:
                 return values
-    raise NotFound(f"'{file}' has no row {row}")
+    raise NotFound(f"'{file}' has no row {row}", hint="rows count from 1, the header included")
