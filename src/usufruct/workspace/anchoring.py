@@ -9,7 +9,7 @@ from usufruct.crypto.notes import Checkpoint, open_checkpoint
 from usufruct.errors import NotFound
 from usufruct.evidence.anchoring import ANCHORED_TOPIC, TrustedLedger, anchor_name, find_anchor
 from usufruct.types import Address
-from usufruct.workspace import publishing, registering
+from usufruct.workspace import finishing, registering
 from usufruct.workspace.connection import Connection
 from usufruct.workspace.session import Session
 
@@ -47,7 +47,7 @@ def anchor(session: Session) -> Anchor:
     from usufruct.ledger.bindings import anchors
 
     connection = session.connection
-    publishing.resume(session)
+    finishing.resume(session)
     registering.register_party(session)
     note = session.signed_log.checkpoint()
     head = open_checkpoint(note, session.origin, session.public.signing_key, origin=session.origin)
@@ -63,7 +63,7 @@ def anchor(session: Session) -> Anchor:
     proof = find_anchor(connection.ledger.receipt_proof(transaction), head)
     before = session.records.last_anchor(session.origin, head.size - 1)
     session.records.add_anchor(session.origin, head.size, proof)
-    publishing.refresh_evidence(session, before[0] if before else 0, head.size)
+    finishing.refresh_evidence(session, before[0] if before else 0, head.size)
     return Anchor(
         session.origin,
         head.size,

@@ -17,7 +17,7 @@ from usufruct.evidence.statements import read_statement, sign_statement
 from usufruct.evidence.work import Prediction
 from usufruct.store import make_folder, read_bytes, write_atomic
 from usufruct.types import AssetKind, Digest
-from usufruct.workspace import gathering, publishing, recomputing
+from usufruct.workspace import finishing, gathering, recomputing
 from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
 
@@ -95,13 +95,13 @@ def predict(
     except UnicodeDecodeError as error:
         raise BadInput(f"{data} is not UTF-8 text (byte {error.start})") from None
     answers = recomputing.probabilities(version.source, rows)
-    publishing.resume(session)
+    finishing.resume(session)
     reference = Reference(record.id, version.number, version.content_root, version.statement)
     asked = Opening(recomputing.as_value("rows", rows), secrets.token_bytes(32))
     given = Opening(recomputing.as_value("probabilities", answers), secrets.token_bytes(32))
     said = Prediction(reference, asked.digest, given.digest, session.now())
     envelope = sign_statement(said.payload(), [session.identity])
-    publishing.append(session, envelope)
+    finishing.append(session, envelope)
     session.signed_log.checkpoint()
     statement = read_statement(envelope).digest
     bundle = gathering.gather(session, PredictionClaim(statement, asked, given))

@@ -23,7 +23,7 @@ from usufruct.evidence.statements import PAYLOAD_TYPE, read_statement, sign_stat
 from usufruct.evidence.work import Round
 from usufruct.store import fsync_folder, make_folder, read_bytes, write_atomic
 from usufruct.types import AssetKind, Digest
-from usufruct.workspace import gathering, publishing
+from usufruct.workspace import finishing, gathering, publishing
 from usufruct.workspace.recomputing import BUILD_TYPE
 from usufruct.workspace.rounds import AVERAGE, round_statement, start_statement
 from usufruct.workspace.seats import Seat
@@ -70,7 +70,7 @@ def train(
     NotFound, BadInput
         There is no such draft in this home, or a dataset is not known here or not its member's.
     """
-    publishing.resume(session)
+    finishing.resume(session)
     return _Training(session, seats, plan, draft, schema, on_round).run()
 
 
@@ -154,7 +154,7 @@ class _Training:
             session.now(),
         )
         envelope = self._kept("run", lambda: sign_statement(run.payload(), [session.identity]))
-        publishing.append(session, envelope)
+        finishing.append(session, envelope)
         published = publishing.publish(
             session,
             target,
@@ -232,7 +232,7 @@ class _Training:
         found = read_predicate(read_statement(envelope))
         if not isinstance(found, Round) or replace(found, created=said.created) != said:
             raise VerificationError(f"the kept statement of round {said.number} is of another one")
-        publishing.append(self._session, envelope)
+        finishing.append(self._session, envelope)
         self._statements.append(read_statement(envelope).digest)
 
     def _fixed(self, name: str, make: Callable[[], bytes]) -> bytes:
@@ -246,7 +246,7 @@ class _Training:
     def _again(self, number: int) -> None:
         """Take in the statement of a round that was logged before a crash."""
         envelope = self._kept(f"{number:06}", None)
-        publishing.append(self._session, envelope)
+        finishing.append(self._session, envelope)
         statement = read_statement(envelope)
         self._statements.append(statement.digest)
         said = read_predicate(statement)

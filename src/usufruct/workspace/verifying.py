@@ -1,8 +1,7 @@
-"""What `verify` is pointed at, and the bytes at hand that it can be held against."""
+"""A verification: evidence, the bytes at hand, a ledger, and who is behind it, held together."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -10,29 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usufruct.assets.check import CheckResult, check_path
-from usufruct.assets.sidecar import MAX_EVIDENCE, evidence_path, read_evidence
 from usufruct.assets.versions import VersionRecord
-from usufruct.assets.walk import printable
-from usufruct.errors import BadInput, Mismatch, NotFound, VerificationError
-from usufruct.evidence.bundle import Bundle
-from usufruct.evidence.claims import VersionClaim
+from usufruct.errors import NotFound, VerificationError
 from usufruct.evidence.content import Manifest
 from usufruct.evidence.report import Compared, ContentCheck, Grade, Report, Step
 from usufruct.evidence.verify import verify_bundle
 from usufruct.ports import SILENT, Progress
-from usufruct.store import read_bytes
 from usufruct.workspace import gathering, recomputing, sealing
 from usufruct.workspace.anchoring import Confirming
 from usufruct.workspace.connection import Connection, load_network, reach
-from usufruct.workspace.home import Home, default_home
 from usufruct.workspace.publishers import Publisher, publisher
 from usufruct.workspace.session import Session
+from usufruct.workspace.targets import Found, evidence_of, find, open_session
 
 if TYPE_CHECKING:
     from usufruct.ledger.network import Network
-
-_START, _LOOK = b'{"checksum":"', 65_536
-_FORMAT = b'"format":"usufruct/bundle/'
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +99,6 @@ class Verified:
         return document
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a target turned out to be: its bundle, and the data to hold it against."""
-
-    bundle: Bundle
-    path: Path | None = None
-    manifest: Manifest | None = None
-    session: Session | None = None
-    sealed: VersionRecord | None = None
-
-
 class _Reading:
     """How data is read: whole, by cache, or a sample."""
 
@@ -181,7 +161,7 @@ def verify(
         There is nothing to verify.
     """
     with ExitStack() as stack:
-        found = _find(target, home, evidence, stack, passphrase)
+        found = find(target, home, evidence, stack, passphrase)
         reading = _Reading(full, sample, progress)
         content: dict[str, ContentCheck] = {}
         places: dict[str, Path] = {}
@@ -190,7 +170,7 @@ def verify(
             content[root] = reading.check(found.path, found.manifest, found.session)
             places[root] = found.path
         for path in data:
-            beside = _evidence_of(path, None)
+            beside = evidence_of(path, None)
             if beside.manifest is None:
                 raise VerificationError(f"the evidence of {path} has no manifest")
             root = beside.manifest.content_root.hex()
@@ -202,7 +182,7 @@ def verify(
         report = verify_bundle(found.bundle, confirm=confirm, content=content)
         report.require()
         who = publisher(
-            found.bundle, report, by, found.session or _session(home, stack, passphrase)
+            found.bundle, report, by, found.session or open_session(home, stack, passphrase)
         )
         extra = () if sample else recomputing.recompute(found.bundle, places)
         if found.sealed is not None and found.session is not None:
@@ -215,80 +195,6 @@ def verify(
         extra,
         connection.network if connection is not None else None,
     )
-
-
-def _find(
-    target: str,
-    home: Path | None,
-    evidence: Path | None,
-    stack: ExitStack,
-    passphrase: Callable[[], str] | None,
-) -> _Found:
-    path = Path(target)
-    there = _is_there(path)
-    if evidence is not None:
-        if not there:
-            raise NotFound(f"there is nothing at {printable(target)}")
-        bundle = _evidence_of(path, evidence)
-        if bundle.manifest is None:
-            raise BadInput(
-                f"{evidence} has no manifest to hold {printable(target)} against",
-                hint="give the file that was written beside the data when it was published",
-            )
-        return _Found(bundle, path, bundle.manifest)
-    if there:
-        if os.path.lexists(evidence_path(path)):
-            # what has evidence beside it is data, also when it looks like a bundle itself
-            bundle = _evidence_of(path, None)
-            return _Found(bundle, path, bundle.manifest)
-        if path.is_file() and _is_bundle(path):
-            return _Found(read_bundle(path))
-    session = _session(home, stack, passphrase)
-    if session is None:
-        if there:
-            raise NotFound(
-                f"there is no evidence beside {target}",
-                hint=f"usufruct publish {target} makes it; or give --evidence BUNDLE",
-            )
-        raise NotFound(
-            f"there is no file or folder {target}, and no home to look for such an asset",
-            hint="give a path, or name a home with --home",
-        )
-    return _of_home(session, target, path if there else None)
-
-
-def _is_there(path: Path) -> bool:
-    """Say whether something stands at a path; a title may be too long to be one."""
-    try:
-        return os.path.lexists(path)
-    except (OSError, ValueError):
-        return False
-
-
-def _of_home(session: Session, target: str, path: Path | None) -> _Found:
-    store = session.assets_store
-    if path is not None:
-        known = store.by_source(path.resolve())
-        if not known:
-            raise NotFound(
-                f"there is no evidence beside {target}, and this home did not publish it",
-                hint=f"usufruct publish {target} makes it",
-            )
-        version = known[-1]
-    else:
-        try:
-            version = store.version(store.find(target).id)
-        except NotFound:
-            digest, given, _ = gathering.find_given(session, target)
-            deep = bool(given.inputs or given.run)
-            return _Found(gathering.gather(session, VersionClaim(digest, deep)), session=session)
-    bundle = gathering.gather(session, claim_of(session, version.statement))
-    source = version.source
-    sealed = version if version.sealed else None
-    if source is None or not source.exists():
-        return _Found(bundle, session=session, sealed=sealed)
-    manifest = store.manifest(version.asset, version.number)
-    return _Found(bundle, source, manifest, session, sealed)
 
 
 def _check_sealed(session: Session, version: VersionRecord, progress: Progress) -> Step:
@@ -321,81 +227,8 @@ def _check_sealed(session: Session, version: VersionRecord, progress: Progress) 
     )
 
 
-def claim_of(session: Session, statement: str) -> VersionClaim:
-    """Return the widest claim for a version: with its lineage if it has one."""
-    from usufruct.evidence.predicates import Version
-
-    for digest, predicate in gathering.statements(session):
-        if digest == statement and isinstance(predicate, Version):
-            return VersionClaim(digest, bool(predicate.inputs or predicate.run))
-    raise NotFound(
-        f"the statement {statement} is not in this home's log",
-        hint="a command was cut short; the next one that signs finishes it, such as publish",
-    )
-
-
-def read_bundle(path: Path) -> Bundle:
-    """Return an untrusted bundle from a file; nothing in it is verified yet.
-
-    Raises
-    ------
-    VerificationError
-        It is no bundle, or was changed: bytes that prove nothing.
-    NotFound, BadInput
-        There is no such file, or it cannot be read.
-    """
-    return _parse(read_bytes(path, limit=MAX_EVIDENCE), path)
-
-
-def _evidence_of(path: Path, evidence: Path | None) -> Bundle:
-    if evidence is not None:
-        return read_bundle(evidence)
-    bundle = _parse(read_evidence(path), evidence_path(path))
-    if not isinstance(bundle.claim, VersionClaim) or bundle.manifest is None:
-        why = "it is no manifest of the data beside it, so the data cannot be held against it"
-        raise VerificationError(
-            f"the evidence beside {printable(str(path))} was exchanged or cut: {why}",
-            mismatches=(Mismatch("evidence", file=str(evidence_path(path)), detail=why),),
-            hint="get it again from its publisher",
-        )
-    return bundle
-
-
-def _parse(data: bytes, path: Path) -> Bundle:
-    try:
-        return Bundle.from_bytes(data)
-    except BadInput as error:
-        raise VerificationError(
-            f"the evidence in {printable(str(path))} cannot be used: {error.message}",
-            mismatches=(Mismatch("evidence", file=str(path), detail=error.message),),
-            hint="get it again from its publisher",
-        ) from error
-
-
-def _is_bundle(path: Path) -> bool:
-    """Say whether a file means to be a bundle, even a broken one."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_LOOK)
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    return head.startswith(_START) or (head[:1] == b"{" and _FORMAT in head)
-
-
-def _session(
-    home: Path | None, stack: ExitStack, passphrase: Callable[[], str] | None
-) -> Session | None:
-    try:
-        opened = Home.open(home or default_home())
-    except NotFound:
-        if home is not None:
-            raise
-        return None
-    return stack.enter_context(Session(opened, write=False, passphrase=passphrase))
-
-
 def _connection(
-    found: _Found,
+    found: Found,
     ledger: bool,
     network: Path | None,
     home: Path | None,
@@ -408,7 +241,7 @@ def _connection(
         return connection
     if not ledger:
         return None
-    session = found.session or _session(home, stack, passphrase)
+    session = found.session or open_session(home, stack, passphrase)
     if session is None:
         raise NotFound(
             "--ledger needs to know which ledger, and there is no home",

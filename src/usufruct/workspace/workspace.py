@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +16,20 @@ from usufruct.evidence.predicates import Party, Reference, Version
 from usufruct.evidence.proofs import prove_file, prove_row
 from usufruct.evidence.verify import verify_bundle
 from usufruct.store import write_atomic
-from usufruct.types import Address, AssetId, AssetKind, AssetState, Digest, parse_address
+from usufruct.types import Address, AssetKind, AssetState, Digest, parse_address
 from usufruct.units import parse_amount
 from usufruct.workspace import (
     anchoring,
+    finishing,
     gathering,
     predicting,
     publishing,
     registering,
-    verifying,
+    targets,
 )
 from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
+from usufruct.workspace.views import AssetView, Lineage, Proved, VersionView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,79 +37,6 @@ if TYPE_CHECKING:
     from usufruct.learn import Plan, Schema
     from usufruct.workspace.seats import Seat
     from usufruct.workspace.training import Trained
-
-
-@dataclass(frozen=True, slots=True)
-class AssetView:
-    """An asset as this home knows it, its own or another party's."""
-
-    id: AssetId
-    title: str
-    kind: AssetKind
-    version: int
-    state: AssetState
-    owner: Address
-    owner_name: str
-    content_root: Digest | None
-    statement: Digest | None
-    source: str | None
-    sealed: bool
-    mine: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, for ``--json``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    """One version of an asset."""
-
-    number: int
-    content_root: Digest
-    statement: Digest
-    created: int
-    source: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, for ``--json``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """A bundle that was written."""
-
-    path: str
-    claim: str
-    size: int
-    statement: Digest
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, for ``--json``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """What an asset was made from, or what was made from it, ready to be drawn."""
-
-    graph: drawing.Graph
-    start: str
-    direction: str
-
-    def tree(self) -> str:
-        """Return a Unicode tree, one node a line, rounds that follow one another folded."""
-        return drawing.tree(drawing.fold_rounds(self.graph), self.start, self.direction)
-
-    def dot(self) -> str:
-        """Return the graph in Graphviz's language."""
-        return drawing.dot(self.graph.part(self.start, self.direction))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, for ``--json``."""
-        document = drawing.as_dict(self.graph.part(self.start, self.direction))
-        return {"start": self.start, "direction": self.direction} | document
 
 
 class Workspace(Session):
@@ -200,7 +128,7 @@ class Workspace(Session):
         record = self.assets_store.find(asset)
         if record.owner != self.public.address:
             raise NotAllowed(f"'{record.title}' belongs to {record.owner}")
-        publishing.resume(self)
+        finishing.resume(self)
         record = self.assets_store.asset(record.id)
         if record.state is not AssetState.ACTIVE:
             raise NotAllowed(f"'{record.title}' is {record.state}; only an active asset is retired")
@@ -217,7 +145,7 @@ class Workspace(Session):
         VerificationError
             It does not prove its claim; nothing is kept.
         """
-        given = bundle if isinstance(bundle, Bundle) else verifying.read_bundle(Path(bundle))
+        given = bundle if isinstance(bundle, Bundle) else targets.read_bundle(Path(bundle))
         if not isinstance(given.claim, VersionClaim):
             raise BadInput(
                 "only the evidence of a version is kept", hint="usufruct prove ASSET -o FILE"
@@ -260,7 +188,7 @@ class Workspace(Session):
             No such asset, file or row.
         """
         target = check_output(Path(output), force=force)
-        publishing.resume(self, offline=True)
+        finishing.resume(self, offline=True)
         claim, what = self._claim(asset, file, row, version)
         data = gathering.gather(self, claim).to_bytes()
         write_atomic(target, data, mode=0o644)
@@ -281,7 +209,7 @@ class Workspace(Session):
 
         Returns the transaction that registered the party; None if it was registered already.
         """
-        publishing.resume(self)
+        finishing.resume(self)
         transaction = registering.register_party(self)
         registering.catch_up(self)
         return transaction
@@ -371,7 +299,7 @@ class Workspace(Session):
                 claim = VersionClaim(digest, bool(given.inputs or given.run))
                 return claim, f"'{given.title}' version {given.version}"
             chosen = self.assets_store.version(record.id, number)
-            claim = verifying.claim_of(self, chosen.statement)
+            claim = targets.claim_of(self, chosen.statement)
             return claim, f"'{record.title}' version {chosen.number}"
         chosen, manifest = self._manifest(asset, number)
         if row is None:
