@@ -24,10 +24,10 @@ demo: setup  ## the main job on real data: four hospitals, one ledger, one verif
 	@$(BIN)/usufruct demo
 
 test: setup  ## all tests but the long ones (under 10 minutes on two cores)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --max-worker-restart 0 -m "not long"
 
 test-all: setup  ## the long ones too: hundreds of crashes, 10^5 steps
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --max-worker-restart 0
 
 check: $(STAMP)  ## style, types, floors
 	$(BIN)/ruff check .

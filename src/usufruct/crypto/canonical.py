@@ -72,7 +72,7 @@ def loads(data: bytes, *, max_bytes: int = 64 * MIB, max_depth: int = MAX_DEPTH)
         raise BadInput("a document is bytes")
     if len(data) > max_bytes:
         raise BadInput(f"the document has {len(data)} bytes, more than the {max_bytes} allowed")
-    _check_brackets(data, max_depth)
+    check_brackets(data, max_depth)
     try:
         value = _decode(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -87,7 +87,7 @@ def loads(data: bytes, *, max_bytes: int = 64 * MIB, max_depth: int = MAX_DEPTH)
     return value
 
 
-def _check_brackets(data: bytes, max_depth: int) -> None:
+def check_brackets(data: bytes, max_depth: int) -> None:
     """Raise BadInput for brackets too deep or too many, before the reader meets them."""
     # json recurses in C: where something raised the recursion limit, depth is a crash, no error
     rest = _STRING.sub(b"", data)

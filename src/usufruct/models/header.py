@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from usufruct.crypto.canonical import check_brackets
 from usufruct.errors import BadInput
 
 ITEM_SIZES: Mapping[str, int] = {
@@ -37,6 +38,7 @@ MAX_DIMENSIONS = 32
 MAX_NAME = 1024
 _MAX_ELEMENTS = 1 << 56
 _PREFIX = 8
+_MOST_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,11 @@ def _tensor(name: str, value: object) -> TensorInfo:
 def _parse(header: bytes) -> dict[str, Any]:
     if not header.startswith(b"{"):
         _refuse("its header is not a JSON object")
+    try:
+        # where a library raised the recursion limit, deep nesting would end the process
+        check_brackets(header, _MOST_DEPTH)
+    except BadInput:
+        _refuse("its header is nested too deep, or its brackets do not match")
     try:
         document = json.loads(
             header.decode("utf-8"),
