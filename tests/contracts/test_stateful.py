@@ -246,5 +246,6 @@ def test_contracts_do_what_the_model_does(evm: Evm) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_contracts_do_what_the_model_does_for_long(evm: Evm) -> None:
     run(evm, 400, 80, derandomize=False)

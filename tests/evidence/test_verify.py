@@ -122,7 +122,7 @@ def test_row_and_file_steps(anchored: Anchored) -> None:
     story, _ = anchored
     row = [s for s in verify_bundle(story.bundle("row")).steps if s.grade is Grade.PROVED]
     (said,) = [step for step in row if step.claim == "contains row 3 of 'rows.csv'"]
-    assert said.detail == ", ".join(story.rows[2])
+    assert said.detail == json.dumps(story.rows[2])
     file = [s for s in verify_bundle(story.bundle("file")).steps if s.grade is Grade.PROVED]
     assert "contains 'rows.csv'" in [step.claim for step in file]
 

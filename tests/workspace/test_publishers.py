@@ -10,7 +10,7 @@ import pytest
 from tests.workspace.homes import ROWS, passphrase
 
 from usufruct.crypto.keystore import new_identity
-from usufruct.errors import BadInput, VerificationError
+from usufruct.errors import AlreadyExists, BadInput, VerificationError
 from usufruct.evidence.bundle import Bundle
 from usufruct.workspace import open_home, verify
 from usufruct.workspace.home import Home
@@ -106,3 +106,15 @@ def test_a_sample_is_never_called_proof(folder: Path) -> None:
     found = verify(folder, sample=1)
     about = [s for s in found.steps if s.claim == "content is what was published"]
     assert [str(step.grade) for step in about] == ["attested"]
+
+
+def test_a_publish_that_names_nothing_does_not_replace_evidence(folder: Path) -> None:
+    before = (folder / ".usufruct" / "evidence.json").read_bytes()
+    with open_home(str(folder.parent / "home"), passphrase=passphrase) as ws:
+        with pytest.raises(AlreadyExists, match="'people'"):
+            ws.publish(folder)
+        assert (folder / ".usufruct" / "evidence.json").read_bytes() == before
+        assert len(ws.assets()) == 1
+        ws.publish(folder, update="people")
+        ws.publish(folder, title="people again")
+    assert verify(folder).report.version == 1

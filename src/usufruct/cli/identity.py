@@ -137,7 +137,7 @@ def print_new(out: Any, made: Any) -> None:
     out.print(f"[bold]{safe(made.name)}[/] is {made.address}")
     out.print("\nWrite these 24 words down and keep them off this machine; they are shown once:\n")
     words = made.phrase.split()
-    for start in range(0, len(words), 6):
-        line = "  ".join(f"{n + 1:>2} {w:<9}" for n, w in list(enumerate(words))[start : start + 6])
+    for start in range(0, len(words), 4):
+        line = "  ".join(f"{n + 1:>2} {w:<9}" for n, w in list(enumerate(words))[start : start + 4])
         out.print(f"  {line}")
     out.print("")

@@ -90,8 +90,8 @@ def print_report(out: Any, report: Any) -> None:
     out.print(f"[bold]published by[/] {safe(report.publisher, 200)}", soft_wrap=True)
     if not report.publisher.expected:
         out.print(
-            "  a name is what a party calls itself: compare the account, or say whom you "
-            "expect with --by"
+            "  a name is what a party calls itself: compare the account with one you know, "
+            "or give it with --by"
         )
     if report.network is not None:
         operator = report.network.operator

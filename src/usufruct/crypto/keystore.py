@@ -98,7 +98,10 @@ def open_keystore(data: bytes, passphrase: str) -> Identity:
         key = _stretch(passphrase, salt, log_n)
         entropy = aead.open_small(key, sealed, canonical.dumps(rest))
     except VerificationError:
-        raise WrongPassphrase(f"the keystore of '{public.name}' does not open with it") from None
+        raise WrongPassphrase(
+            f"this is not the passphrase of '{public.name}'",
+            hint="try again; if it is lost, the 24 words bring the keys back: usufruct id recover",
+        ) from None
     try:
         identity = Identity(public.name, entropy)
     except BadInput as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from usufruct.errors import AlreadyExists, Unavailable
-from usufruct.store import make_folder, write_atomic
+from usufruct.store import HomeLock, make_folder, write_atomic
 
 MARKER = ".usufruct-demo"
 KEY_FILE = "passphrase"
@@ -49,9 +49,14 @@ class Stage:
         ------
         AlreadyExists
             `keep` holds something.
+        HomeBusy
+            The last demo's ledger is being served.
         """
         folder = keep or default_folder()
         if keep is None and (folder / MARKER).exists():
+            in_use = folder / "operator" / "home" / "ledger"
+            if in_use.is_dir():
+                HomeLock(in_use / "lock").acquire().release()
             shutil.rmtree(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise AlreadyExists(f"{folder} is not empty", hint="name a new folder with --keep")

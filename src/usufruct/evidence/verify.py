@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -97,7 +98,7 @@ def _check_claim(bundle: Bundle, walk: Walk) -> list[Step]:
         if isinstance(claim, RowClaim):
             place = f"row {claim.proof.row} of {place}"
             # or the reader would have to believe the sender what the row says
-            detail = plain(", ".join(claim.proof.values), 400)
+            detail = plain(json.dumps(claim.proof.values, ensure_ascii=False), 400)
         return [Step(subject, f"contains {place}", Grade.PROVED, (), detail, about)]
     if isinstance(claim, PredictionClaim) and isinstance(walk.start.predicate, Prediction):
         return _openings(claim, walk.start.predicate, walk)
@@ -124,7 +125,10 @@ def _openings(claim: PredictionClaim, said: Prediction, walk: Walk) -> list[Step
             continue
         if opening.digest != digest:
             raise VerificationError(f"the prediction's {name} is not the one that was signed")
-        shown = ", ".join(f"{plain(key)}={plain(text)}" for key, text in opening.value.items())
+        shown = ", ".join(
+            f"{plain(key)}={plain(json.dumps(text, ensure_ascii=False), 200)}"
+            for key, text in opening.value.items()
+        )
         step = Step("prediction", f"its {name} is the one signed for", Grade.PROVED)
         steps.append(replace(step, detail=plain(shown, 400), statement=walk.start.digest))
     return steps
@@ -187,9 +191,11 @@ class _Teller:
         if log.history.revoked is not None:
             detail += f"; revoked at entry {log.history.revoked}"
         name = self._name(party)
-        self.steps.append(
-            Step(name, "its signing key belongs to its account", grade, (name,), detail)
-        )
+        claim, signed = "its signing key belongs to its account", "the account signed for the key"
+        said = detail if grade is Grade.PROVED else signed
+        self.steps.append(Step(name, claim, Grade.PROVED, (name,), said))
+        if grade is not Grade.PROVED:
+            self.steps.append(Step(name, "its keys are its latest", grade, (name,), detail))
 
     def _tell_content(self, item: Opened, version: Version) -> None:
         check = self._content.get(version.content_root)

@@ -61,7 +61,7 @@ def __getattr__(name: str) -> Any:
 
 
 def open_home(
-    home: Path | None = None,
+    home: Path | str | None = None,
     *,
     passphrase: Callable[[], str] | None = None,
     identity: keystore.Identity | None = None,
@@ -81,7 +81,7 @@ def open_home(
     from usufruct.workspace.workspace import Workspace
 
     return Workspace(
-        Home.open(home or default_home()),
+        Home.open(_path(home)),
         passphrase=passphrase,
         identity=identity,
         progress=progress,
@@ -91,7 +91,7 @@ def open_home(
 
 
 def create(
-    home: Path | None,
+    home: Path | str | None,
     *,
     name: str,
     network: str = NO_LEDGER,
@@ -115,7 +115,7 @@ def create(
     from usufruct.workspace.connection import load_network, reach
     from usufruct.workspace.workspace import Workspace
 
-    path = _absolute(home or default_home())
+    path = _absolute(_path(home))
     if (path / "home.json").exists():
         raise AlreadyExists(f"{path} is a home already", hint="use it, or name another with --home")
     check_name(name)
@@ -157,7 +157,7 @@ def _absolute(path: Path) -> Path:
 
 
 def join(
-    home: Path | None,
+    home: Path | str | None,
     network: Path,
     *,
     passphrase: Callable[[], str],
@@ -176,7 +176,7 @@ def join(
     from usufruct.workspace.connection import load_network, reach
 
     described, file = load_network(network, operator)
-    opened = Home.open(home or default_home())
+    opened = Home.open(_path(home))
     if opened.ledger != NO_LEDGER and not _same(opened, file):
         raise AlreadyExists(
             f"{opened.path} uses a ledger already", hint="another ledger is another home"
@@ -206,3 +206,7 @@ def verify(target: str | Path, **options: Any) -> Verified:
     from usufruct.workspace import verifying
 
     return verifying.verify(str(target), **options)
+
+
+def _path(home: Path | str | None) -> Path:
+    return default_home() if home is None else Path(home)

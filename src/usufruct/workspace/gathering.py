@@ -113,7 +113,7 @@ def find_given(session: Session, text: str) -> tuple[Digest, Version, str]:
     if len(assets) != 1:
         what = "several assets are" if assets else "there is no asset"
         raise NotFound(
-            f"{what} '{text}' in this home",
+            f"{what} '{text}' in this home, and no file or folder of that name",
             hint="usufruct asset list shows all; usufruct asset add BUNDLE adds another's",
         )
     return max(fits, key=lambda item: item[1].version)

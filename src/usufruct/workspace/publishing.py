@@ -14,16 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from usufruct.assets.publish import check_title, new_salt, prepare
-from usufruct.assets.sidecar import evidence_path
+from usufruct.assets.sidecar import evidence_path, read_evidence
 from usufruct.assets.versions import AssetRecord, VersionRecord
 from usufruct.assets.walk import printable
 from usufruct.crypto import canonical
 from usufruct.errors import (
+    AlreadyExists,
     BadInput,
     NotAllowed,
     NotFound,
+    VerificationError,
 )
+from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.predicates import Draft, Reference, Version, asset_id
+from usufruct.evidence.reading import read_predicate
 from usufruct.evidence.statements import read_statement, sign_statement
 from usufruct.types import AssetId, AssetKind, AssetState, Digest
 from usufruct.workspace import gathering, registering, sealing
@@ -304,6 +308,23 @@ def _check_place(session: Session, path: Path) -> None:
         )
 
 
+def _check_beside(path: Path) -> None:
+    """Refuse to replace evidence of something else by a publish that names nothing."""
+    try:
+        beside = Bundle.from_bytes(read_evidence(path))
+        version = next(
+            made
+            for made in (read_predicate(read_statement(i.envelope)) for i in beside.statements)
+            if isinstance(made, Version) and made.content_root
+        )
+    except (NotFound, BadInput, VerificationError, StopIteration):
+        return
+    raise AlreadyExists(
+        f"there is evidence beside {printable(str(path))} already, of '{version.title}'",
+        hint=f"a new version: --update '{version.title}'; in its place another asset: --title",
+    )
+
+
 def _which(
     session: Session,
     path: Path,
@@ -325,6 +346,8 @@ def _which(
                     f"usufruct verify '{name}'"
                 )
             raise BadInput(f"there is an asset '{name}' in this home already", hint=hint)
+        if title is None:
+            _check_beside(path)
         salt = new_salt()
         made = AssetRecord(
             asset_id(owner, salt), name, kind, owner, salt, AssetState.ACTIVE, session.clock()
