@@ -104,7 +104,7 @@ def test_refusals(tmp_path: Path) -> None:
         begin = time.monotonic()
         with pytest.raises(RpcError, match="nonce too high"):
             engine.request("eth_sendRawTransaction", [raw(7)])
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
         assert engine.height == 1
 
 
