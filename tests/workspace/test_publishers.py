@@ -10,7 +10,7 @@ import pytest
 from tests.workspace.homes import ROWS, passphrase
 
 from usufruct.crypto.keystore import new_identity
-from usufruct.errors import AlreadyExists, BadInput, VerificationError
+from usufruct.errors import AlreadyExists, BadInput, Damaged, VerificationError
 from usufruct.evidence.bundle import Bundle
 from usufruct.workspace import open_home, verify
 from usufruct.workspace.home import Home
@@ -118,3 +118,12 @@ def test_a_publish_that_names_nothing_does_not_replace_evidence(folder: Path) ->
         ws.publish(folder, update="people")
         ws.publish(folder, title="people again")
     assert verify(folder).report.version == 1
+
+
+def test_a_broken_home_is_no_hindrance_to_evidence_beside_the_data(folder: Path) -> None:
+    broken = folder.parent / "broken"
+    broken.mkdir()
+    (broken / "home.json").write_bytes(b"{")
+    assert verify(folder, home=broken).report.ok
+    with pytest.raises(Damaged):
+        verify(folder, home=broken, by=["Ada"])

@@ -10,8 +10,8 @@ from pathlib import Path
 from usufruct.assets.cache import DigestCache
 from usufruct.assets.manifest import build_manifest
 from usufruct.assets.sidecar import check_writable
-from usufruct.crypto.hash import keccak256
 from usufruct.errors import BadInput
+from usufruct.evidence import predicates
 from usufruct.evidence.content import Manifest
 from usufruct.evidence.predicates import Reference, Version
 from usufruct.ports import SILENT, Progress
@@ -148,7 +148,7 @@ def asset_id(owner: Address, salt: bytes) -> AssetId:
     """
     if len(salt) != SALT_SIZE:
         raise BadInput(f"an asset's salt has {SALT_SIZE} bytes")
-    return AssetId(keccak256(bytes.fromhex(parse_address(owner)[2:]) + salt).hex())
+    return predicates.asset_id(parse_address(owner), salt)
 
 
 def check_title(title: str) -> str:

@@ -181,9 +181,11 @@ def verify(
         confirm = Confirming(connection) if connection is not None else None
         report = verify_bundle(found.bundle, confirm=confirm, content=content)
         report.require()
-        who = publisher(
-            found.bundle, report, by, found.session or open_session(home, stack, passphrase)
-        )
+        known = found.session
+        if by and known is None:
+            # only names need a home to be looked up in; without, a broken one is no hindrance
+            known = open_session(home, stack, passphrase)
+        who = publisher(found.bundle, report, by, known)
         extra = () if sample else recomputing.recompute(found.bundle, places)
         if found.sealed is not None and found.session is not None:
             extra = (*extra, _check_sealed(found.session, found.sealed, progress))

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usufruct.assets.manifest import read_row
 from usufruct.assets.versions import AssetRecord, VersionRecord
 from usufruct.crypto.notes import Checkpoint, parse_note
 from usufruct.errors import BadInput, NotAllowed, NotFound
 from usufruct.evidence import lineage as drawing
 from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import Claim, FileClaim, RowClaim, VersionClaim
+from usufruct.evidence.content import Manifest
 from usufruct.evidence.predicates import Party, Reference, Version
 from usufruct.evidence.proofs import prove_file, prove_row
 from usufruct.evidence.verify import verify_bundle
@@ -308,7 +310,7 @@ class Workspace(Session):
         proof = prove_row(manifest, file, row, values)
         return RowClaim(chosen.statement, proof), f"row {row} of '{file}'"
 
-    def _manifest(self, asset: str, number: int | None):  # type: ignore[no-untyped-def]
+    def _manifest(self, asset: str, number: int | None) -> tuple[VersionRecord, Manifest]:
         record = self.assets_store.find(asset)
         chosen = self.assets_store.version(record.id, number)
         return chosen, self.assets_store.manifest(record.id, chosen.number)
@@ -353,8 +355,6 @@ def _text(path: Path | None) -> str | None:
 
 
 def _row_of(source: Path | None, files: Any, file: str, row: int) -> list[str]:
-    from usufruct.assets.tables import delimiter_of, read_rows
-
     known = [entry for entry in files if entry.path == file]
     if not known:
         raise NotFound(f"the asset has no file '{file}'", hint="names are as in the folder")
@@ -364,17 +364,6 @@ def _row_of(source: Path | None, files: Any, file: str, row: int) -> list[str]:
             f"the file '{file}' is not at hand, and a row is proved by showing it",
             hint="put the data back where it was published",
         )
-    delimiter = delimiter_of(file)
-    if known[0].row_leaves is None or delimiter is None:
+    if known[0].row_leaves is None:
         raise BadInput(f"'{file}' was published without evidence for its rows")
-    try:
-        opened = path.open("rb")
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    with opened:
-        for number, (values, _) in enumerate(
-            read_rows(iter(lambda: opened.read(1 << 20), b""), delimiter), 1
-        ):
-            if number == row:
-                return values
-    raise NotFound(f"'{file}' has no row {row}", hint="rows count from 1, the header included")
+    return read_row(path, file, row)[0]
