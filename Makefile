@@ -49,7 +49,7 @@ lock:  ## resolve requirements/dev.txt anew (hashes, no addresses)
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-annotate \
-	  --extra ledger --extra learn --output-file requirements/dev.txt pyproject.toml requirements/dev.in
+	  --extra ledger --extra learn --extra node --output-file requirements/dev.txt pyproject.toml requirements/dev.in
 
 clean:  ## remove what setup and the tools made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -17,8 +17,10 @@ from eth_abi import decode, encode
 
 from usufruct.crypto.hash import keccak256
 from usufruct.errors import TransactionReverted
+from usufruct.ledger.account import contract_address
 from usufruct.ledger.binary import find_engine
 from usufruct.ledger.bindings import anchors, assets, parties
+from usufruct.ledger.bindings.artefact import load_artefact
 from usufruct.ledger.bindings.calls import Call, View
 from usufruct.ledger.bindings.errors import decode_revert
 from usufruct.types import ZERO_ADDRESS, Address
@@ -50,6 +52,13 @@ class Contracts:
     parties: Address
     anchors: Address
     assets: Address
+
+
+@dataclass(frozen=True)
+class Market(Contracts):
+    splits: Address
+    licences: Address
+    dollar: Address
 
 
 class Evm:
@@ -97,15 +106,45 @@ class Evm:
         assert receipt.contract is not None
         return receipt.contract
 
-    def deploy_all(self, licences: Address = ZERO_ADDRESS) -> Contracts:
+    def deploy_all(
+        self, licences: Address = ZERO_ADDRESS, splits: Address = ZERO_ADDRESS
+    ) -> Contracts:
         return Contracts(
             self.deploy(parties.deploy_data()),
             self.deploy(anchors.deploy_data()),
-            self.deploy(assets.deploy_data(licences)),
+            self.deploy(assets.deploy_data(licences, splits)),
         )
 
+    def deploy_market(self) -> Market:
+        """Deploy all contracts; those that know each other by where they will stand."""
+        count = int(self.rpc("eth_getTransactionCount", self.accounts[0], "latest"), 16)
+        splits, licences = (contract_address(self.accounts[0], count + n) for n in (3, 4))
+        common = self.deploy_all(licences, splits)
+        both = encode(["address"] * 2, [common.assets, licences])
+        made = (
+            self.deploy(load_artefact("Splits").bytecode + both),
+            self.deploy(
+                load_artefact("Licences").bytecode
+                + encode(["address"] * 2, [common.assets, splits])
+            ),
+            self.deploy(load_artefact("TestDollar").bytecode),
+        )
+        assert made[:2] == (splits, licences)
+        return Market(common.parties, common.anchors, common.assets, *made)
+
+    @property
+    def time(self) -> int:
+        """The time of the newest block."""
+        return self._time
+
+    def set_time(self, when: int) -> None:
+        """Let the next block, and until then every call, have this time."""
+        assert when > self._time
+        self._time = when - 1
+
     def mine(self, transaction: dict[str, Any], sender: Address) -> Receipt:
-        digest = self.rpc("eth_sendTransaction", transaction | {"from": sender, "gas": hex(GAS)})
+        fields = {"gas": hex(GAS)} | transaction | {"from": sender}
+        digest = self.rpc("eth_sendTransaction", fields)
         self._time += 1
         self.rpc("evm_mine", {"timestamp": self._time})
         got = self.rpc("eth_getTransactionReceipt", digest)
@@ -127,14 +166,26 @@ class Evm:
 
     def _call(self, call: Call, sender: Address) -> bytes:
         request = {"to": call.to, "data": "0x" + call.data.hex(), "from": sender, "gas": hex(GAS)}
-        return bytes.fromhex(self.rpc("eth_call", request, "latest")[2:])
+        at = {"time": hex(self._time + 1)}  # the next block's, which a transaction would be in
+        return bytes.fromhex(self.rpc("eth_call", request, "latest", None, at)[2:])
 
 
 def call(to: Address, signature: str, *args: Any) -> Call:
     """Return a call by a signature as text, through eth_abi."""
     inner = signature.partition("(")[2].removesuffix(")")
-    types = re.findall(r"(?:\([^)]*\)|[^,(])+", inner)
-    return Call(to, keccak256(signature.encode())[:4] + encode(types, args))
+    return Call(to, keccak256(signature.encode())[:4] + encode(_split_types(inner), args))
+
+
+def _split_types(text: str) -> list[str]:
+    """Split at the commas that stand in no bracket."""
+    types, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            types.append("")
+        else:
+            types[-1] += letter
+    return types if text else []
 
 
 def events(module: Any, receipt: Receipt) -> list[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.contracts.evm import Contracts, Evm
 
+from usufruct.ledger.account import contract_address
 from usufruct.ledger.bindings import anchors, artefact, assets, parties
 from usufruct.types import Address
 
@@ -25,6 +26,23 @@ def test_deployed_code_is_what_the_package_says(evm: Evm, on: Contracts) -> None
     assert code(on.assets) == assets.runtime_code()
     with_shop = evm.deploy(assets.deploy_data(SHOP))
     assert code(with_shop) == assets.runtime_code(SHOP) != assets.runtime_code()
+
+
+@pytest.mark.engine
+def test_deployed_market_is_what_the_package_says(evm: Evm) -> None:
+    on = evm.deploy_market()
+
+    def same(at: Address, contract: str, **immutables: Address) -> bool:
+        words = {name: bytes(12) + bytes.fromhex(a[2:]) for name, a in immutables.items()}
+        code = bytes.fromhex(evm.rpc("eth_getCode", at, "latest")[2:])
+        return code == artefact.load_artefact(contract).runtime_code(**words)
+
+    clone = contract_address(on.splits, 1)
+    common = {"assets": on.assets, "implementation": clone}
+    assert same(on.assets, "Assets", licences=on.licences, splits=on.splits)
+    assert same(on.licences, "Licences", splits=on.splits, **common)
+    assert same(on.splits, "Splits", licences=on.licences, **common)
+    assert same(on.dollar, "TestDollar")
 
 
 @pytest.mark.parametrize("name", artefact.NAMES)

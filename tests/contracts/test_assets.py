@@ -494,6 +494,70 @@ def test_licences_that_is_not_there_yet_refuses_offers(evm: Evm) -> None:
     ann.send(ann.version())
 
 
+# the market's side
+
+
+def test_sale_says_what_income_depends_on(ann: Owner) -> None:
+    with refused("UnknownAsset", asset=ann.id()):
+        ann.evm.ask(assets.sale(ann.at, ann.id()))
+    ann.send(ann.draft())
+    open_ = assets.Sale(AssetState.DRAFT, bytes(32), ann.address)
+    assert ann.evm.ask(assets.sale(ann.at, ann.id())) == open_
+    ann.send(ann.version(split_hash=SPLIT))
+    fixed = assets.Sale(AssetState.ACTIVE, SPLIT, None)
+    assert ann.evm.ask(assets.sale(ann.at, ann.id())) == fixed
+    ann.send(ann.draft(salt(5), split_hash=SPLIT))
+    drafted = assets.Sale(AssetState.DRAFT, SPLIT, None)
+    assert ann.evm.ask(assets.sale(ann.at, ann.id(salt(5)))) == drafted
+    ann.send(ann.version(salt(6), split_hash=SPLIT))
+    assert ann.evm.ask(assets.sale(ann.at, ann.id(salt(6)))) == fixed
+
+
+def test_without_a_market_nothing_carries_terms(ann: Owner) -> None:
+    assert ann.evm.ask(assets.splits(ann.at)) == ZERO_ADDRESS
+    with refused("NoLicences"):
+        ann.send(ann.draft(terms=b"\x01"))
+
+
+def test_terms_of_a_draft_reach_both_contracts(evm: Evm) -> None:
+    shop, divider = _install(evm, ECHO), _install(evm, ECHO)
+    ann = Owner(evm, evm.deploy_all(shop, divider))
+    assert evm.ask(assets.splits(ann.at)) == divider
+    receipt = evm.send(ann.draft(split_hash=SPLIT, terms=b"terms"), ann.address)
+    number = int(ann.id(), 16)
+    opened = "opened(uint256,address,bytes32,uint256[],bytes)"
+    offered = "setOffers(uint256,uint32,address,bytes)"
+    assert [(log.address, log.data) for log in receipt.logs[2:]] == [
+        (divider, call(divider, opened, number, ann.address, SPLIT, [], b"terms").data),
+        (shop, call(shop, offered, number, 0, ann.address, b"terms").data),
+    ]
+
+
+def test_licences_hears_of_every_change(evm: Evm) -> None:
+    shop, divider = _install(evm, ECHO), _install(evm, ECHO)
+    ann = Owner(evm, evm.deploy_all(shop, divider))
+    ben = evm.accounts[2]
+    heard = call(shop, "sync(uint256)", int(ann.id(), 16)).data
+
+    def told(call: Call) -> int:
+        logs = evm.send(call, ann.address).logs
+        return sum((log.address, log.data) == (shop, heard) for log in logs)
+
+    assert told(ann.version()) == 0
+    assert told(ann.version()) == 0
+    assert told(assets.set_state(ann.at, ann.id(), AssetState.RETIRED)) == 1
+    assert told(assets.set_state(ann.at, ann.id(), AssetState.ACTIVE)) == 1
+    assert told(ann.version(split_hash=SPLIT)) == 1
+    gift = assets.transfer(ann.at, sender=ann.address, receiver=ben, asset=ann.id())
+    assert told(gift) == 1
+
+
+def test_only_splits_sets_a_split(ann: Owner) -> None:
+    ann.send(ann.version(split_hash=SPLIT))
+    with refused("NotSplits", caller=ann.address):
+        ann.send(call(ann.at, "setSplit(uint256,bytes32)", int(ann.id(), 16), ROOT))
+
+
 # what nobody can do
 
 

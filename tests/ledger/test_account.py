@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usufruct.crypto.hash import keccak256
-from usufruct.errors import BadInput
-from usufruct.ledger.account import Account, contract_address, transaction_hash
+from usufruct.errors import BadInput, VerificationError
+from usufruct.ledger.account import Account, contract_address, recover, transaction_hash
 from usufruct.types import Address
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -116,3 +116,49 @@ def test_bad_fields(change):
 def test_bad_digest():
     with pytest.raises(BadInput):
         Account(b"\1" * 32).sign_digest(b"short")
+
+
+@settings(max_examples=100, deadline=None)
+@given(secret=secrets, message=st.binary())
+def test_recovering_is_eth_accounts(secret, message):
+    digest = keccak256(message)
+    signature = bytes(Judge.from_key(secret).unsafe_sign_hash(digest).signature)
+    assert recover(digest, signature) == Account(secret).address
+    assert recover(digest, Account(secret).sign_digest(digest)) == Account(secret).address
+    assert recover(keccak256(digest), signature) != Account(secret).address
+
+
+@settings(max_examples=200, deadline=None)
+@given(digest=st.binary(min_size=32, max_size=32), noise=st.binary(min_size=65, max_size=65))
+def test_noise_is_no_signature_or_somebody_elses(digest, noise):
+    try:
+        found = recover(digest, noise)
+    except VerificationError:
+        return
+    bit = noise[64] % 27
+    judged = Judge._recover_hash(digest, signature=noise[:64] + bytes([bit + 27]))
+    assert found == judged.lower()
+
+
+def test_one_signature_of_a_digest_only():
+    account, digest = Account(b"\1" * 32), keccak256(b"message")
+    good = account.sign_digest(digest)
+    r, s = good[:32], int.from_bytes(good[32:64], "big")
+    flipped = r + (ORDER - s).to_bytes(32, "big") + bytes([good[64] ^ 1])
+    zero, order = bytes(32), ORDER.to_bytes(32, "big")
+    for bad in (
+        flipped,
+        *(good[:64] + bytes([bit]) for bit in (2, 3, 4, 26, 29, 255)),
+        zero + good[32:],
+        good[:32] + zero + good[64:],
+        order + good[32:],
+        good[:32] + order + good[64:],
+        (5).to_bytes(32, "big") + good[32:],  # no point of the curve has this x
+    ):
+        with pytest.raises(VerificationError):
+            recover(digest, bad)
+    for value in (b"", good[:64], good + b"\0", good.hex()):
+        with pytest.raises(BadInput):
+            recover(digest, value)
+    with pytest.raises(BadInput):
+        recover(digest[:31], good)

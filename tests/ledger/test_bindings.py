@@ -11,16 +11,32 @@ from hypothesis import strategies as st
 
 from usufruct.crypto.hash import keccak256
 from usufruct.errors import BadInput, Damaged, TransactionReverted
-from usufruct.ledger.bindings import anchors, artefact, assets, errors, parties
+from usufruct.ledger.bindings import (
+    anchors,
+    artefact,
+    assets,
+    errors,
+    licences,
+    parties,
+    splits,
+    tokens,
+)
 from usufruct.ledger.bindings.calls import Call, EventLayout
 from usufruct.ledger.bindings.layout import Layout
 from usufruct.types import Address, AssetId, AssetKind, AssetState
 
 AT = Address("0x" + "a1" * 20)
 ME = Address("0x" + "b2" * 20)
-MODULES = {"Parties": parties, "Anchors": anchors, "Assets": assets}
+MODULES = {
+    "Parties": parties,
+    "Anchors": anchors,
+    "Assets": assets,
+    "Licences": licences,
+    "Splits": splits,
+    "TestDollar": tokens,
+}
 
-uint = {bits: st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 256)}
+uint = {bits: st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 128, 256)}
 words = st.binary(min_size=32, max_size=32)
 salts = st.binary(min_size=16, max_size=16)
 addresses = st.binary(min_size=20, max_size=20).map(lambda b: Address("0x" + b.hex()))
@@ -33,6 +49,7 @@ TYPES: dict[str, tuple[str, st.SearchStrategy[Any], Any]] = {
     "uint8": ("uint8", uint[8], int),
     "uint32": ("uint32", uint[32], int),
     "uint64": ("uint64", uint[64], int),
+    "uint128": ("uint128", uint[128], int),
     "uint256": ("uint256", uint[256], int),
     "bool": ("bool", st.booleans(), bool),
     "address": ("address", addresses, str),
@@ -42,12 +59,19 @@ TYPES: dict[str, tuple[str, st.SearchStrategy[Any], Any]] = {
     "string": ("string", text, str),
     "bytes": ("bytes", st.binary(max_size=100), bytes),
     "asset": ("uint256", ids, lambda v: int(v, 16)),
-    "asset[]": (
-        "uint256[]",
-        id_lists.map(tuple),
-        lambda v: tuple(int(asset, 16) for asset in v),
+    "licence": ("uint256", ids, lambda v: int(v, 16)),
+    "offer": (
+        "uint192",
+        st.binary(min_size=24, max_size=24).map(bytes.hex),
+        lambda v: int(v, 16),
     ),
 }
+for _name in ("asset", "licence", "address", "uint32", "uint64", "uint256", "bytes32"):
+    TYPES[_name + "[]"] = (
+        TYPES[_name][0] + "[]",
+        st.lists(TYPES[_name][1], max_size=6).map(tuple),
+        lambda v, one=TYPES[_name][2]: tuple(one(value) for value in v),
+    )
 
 
 @st.composite
@@ -137,6 +161,12 @@ def test_length_that_lies_costs_nothing(name: str, length: int) -> None:
         ("asset", 7),
         ("asset[]", ["12"]),
         ("asset[]", ["0" * 64] * 5000),
+        ("offer", "0" * 64),
+        ("offer", "0x" + "0" * 46),
+        ("offer", 7),
+        ("licence", "0" * 48),
+        ("uint32[]", [2**32]),
+        ("address[]", ["0x12"]),
     ],
 )
 def test_value_that_does_not_fit_is_refused(name: str, value: object) -> None:
@@ -170,10 +200,24 @@ def abi_types(layout: Layout) -> list[str]:
     return [TYPES[name][0] for name in layout.types]
 
 
+def flat(fields: Any) -> list[str]:
+    """The types of fields, static structs in line."""
+    found: list[str] = []
+    for field in fields:
+        found += flat(field["components"]) if field["type"] == "tuple" else [field["type"]]
+    return found
+
+
 @pytest.mark.parametrize("contract", artefact.NAMES)
 def test_events_are_the_contracts(contract: str) -> None:
     known: dict[bytes, EventLayout[Any]] = dict(MODULES[contract].EVENTS)
-    passed_over = {"Approval(address,address,uint256)", "ApprovalForAll(address,address,bool)"}
+    passed_over = {
+        "Approval(address,address,uint256)",
+        "ApprovalForAll(address,address,bool)",
+        "AuthorizationUsed(address,bytes32)",
+        "AuthorizationCanceled(address,bytes32)",
+        "URI(string,uint256)",  # of ERC-1155, never emitted
+    }
     for text, entry in entries(contract, "event").items():
         layout = known.pop(keccak256(text.encode()), None)
         if layout is None:
@@ -183,7 +227,7 @@ def test_events_are_the_contracts(contract: str) -> None:
         assert [abi_types(one) for one in layout.indexed] == [
             [field["type"]] for field in inputs if field["indexed"]
         ]
-        assert abi_types(layout.plain) == [f["type"] for f in inputs if not f["indexed"]]
+        assert abi_types(layout.plain) == flat([f for f in inputs if not f["indexed"]])
     assert not known
 
 
@@ -203,6 +247,8 @@ def test_every_refusal_reads_as_a_sentence(refusal: errors.Refusal) -> None:
     (selector,) = [s for s, r in errors.REFUSALS.items() if r is refusal]
     samples: dict[str, Any] = {
         "asset": "ab" * 32,
+        "licence": "ab" * 32,
+        "offer": "ab" * 24,
         "address": ME,
         "bytes32": b"\x07" * 32,
         "string": "why",
@@ -214,6 +260,29 @@ def test_every_refusal_reads_as_a_sentence(refusal: errors.Refusal) -> None:
     assert "{" not in error.message
     assert "number" not in error.message or refusal.name == "UnknownKind"
     assert not any(isinstance(value, bytes) for value in error.arguments.values())
+
+
+def test_every_refusal_of_the_market_says_what_next() -> None:
+    bare = {refusal.name for refusal in errors.REFUSALS.values() if refusal.hint is None}
+    for name in ("Splits", "Licences"):
+        for text in entries(name, "error"):
+            if not text.startswith(("ERC1155", "InsufficientBalance(")):
+                assert text.partition("(")[0] not in bare
+
+
+def test_reasons_and_times_are_said_in_words() -> None:
+    def message(text: str, *values: int) -> str:
+        types = text.partition("(")[2][:-1].split(",")
+        data = keccak256(text.encode())[:4] + eth_abi.encode(types, values)
+        return errors.decode_revert(data).message
+
+    assert "royalty is above" in message("BadOffer(uint8)", 3)
+    assert "reason 0" in message("BadOffer(uint8)", 0)
+    assert "reason 77" in message("BadSplit(uint8)", 77)
+    assert "not 1,000,000" in message("BadSplit(uint8)", 6)
+    assert "at 2023-11-14T22:13:20Z" in message("Expired(uint256,uint32)", 1, 1_700_000_000)
+    assert "before it is challenged" in message("NotYet(uint256,uint256)", 1, 0)
+    assert str(2**256 - 1) in message("AuthorizationExpired(uint256)", 2**256 - 1)
 
 
 def test_states_and_kinds_are_said_in_words() -> None:
@@ -495,7 +564,7 @@ def test_other_events_of_assets(
 
 
 def test_event_of_another_contract_is_none() -> None:
-    for module in (parties, anchors, assets):
+    for module in MODULES.values():
         assert module.decode_event([b"\x99" * 32], b"") is None
         assert module.decode_event([], b"") is None
 
@@ -527,7 +596,7 @@ def test_unknown_contract_and_wrong_immutables_are_refused() -> None:
     with pytest.raises(BadInput, match="licences"):
         compiled.runtime_code()
     with pytest.raises(BadInput, match="32 bytes"):
-        compiled.runtime_code(licences=bytes(20))
+        compiled.runtime_code(licences=bytes(20), splits=bytes(32))
 
 
 def test_damaged_artefact_is_told(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

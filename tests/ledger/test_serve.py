@@ -14,7 +14,7 @@ from usufruct.crypto.identity import Identity
 from usufruct.errors import BadInput, Damaged, HomeBusy, NotAllowed, Unavailable, WrongNetwork
 from usufruct.ledger.account import Account
 from usufruct.ledger.binary import find_engine
-from usufruct.ledger.bindings import anchors, assets, parties
+from usufruct.ledger.bindings import anchors, assets, licences, parties, splits, tokens
 from usufruct.ledger.client import Ledger
 from usufruct.ledger.deploy import NAMES, addresses, deploy
 from usufruct.ledger.embedded import EmbeddedEngine
@@ -23,7 +23,6 @@ from usufruct.ledger.network import read_network
 from usufruct.ledger.nonces import Draft, Sender
 from usufruct.ledger.serve import LedgerServer, treasury_account
 from usufruct.ledger.transport import HttpTransport
-from usufruct.types import ZERO_ADDRESS
 
 pytestmark = pytest.mark.engine
 
@@ -41,7 +40,10 @@ def test_a_ledger_is_set_up_once_and_restarted(tmp_path):
         assert network.rpc == (server.url,)
         client = Ledger(HttpTransport(network.rpc[0]), network)
         client.check()
-        assert client.call(assets.licences(network.address("Assets"))) == ZERO_ADDRESS
+        assert client.call(assets.licences(network.address("Assets"))) == network.address(
+            "Licences"
+        )
+        assert client.call(assets.splits(network.address("Assets"))) == network.address("Splits")
         assert client.transport.request("usufruct_network", []) == data.decode()
         party = Account(b"\3" * 32)
         with pytest.raises(NotAllowed):
@@ -68,33 +70,40 @@ def test_code_hashes_are_of_the_code_that_stands_there(tmp_path):
         assert server.network.rpc == ()
         with pytest.raises(BadInput):
             server.url  # noqa: B018
-        for name in NAMES:
-            entry = server.network.contracts[name]
+        assert set(server.network.contracts) == {*NAMES, "TestDollar"}
+        for entry in server.network.contracts.values():
             code = server.engine.request("eth_getCode", [entry["address"], "latest"])
             assert "0x" + keccak256(bytes.fromhex(code[2:])).hex() == entry["code_hash"]
-        places = addresses(treasury_account(OPERATOR).address, 0)
-        assert places == {name: server.network.address(name) for name in NAMES}
+        places = addresses(treasury_account(OPERATOR).address, 0, test_dollar=True)
+        assert places == {name: server.network.address(name) for name in places}
         server.treasury.fund(OPERATOR.address)
         assert server.ledger.balance(OPERATOR.address) > 0
 
 
-@pytest.mark.parametrize("done", [0, 1, 2, 3])
+@pytest.mark.parametrize("done", [0, 1, 3, 4, 5, 6])
 def test_a_crash_between_the_deployments(tmp_path, done):
     treasury = treasury_account(OPERATOR)
     genesis = make_genesis(777, treasury.address, int(time.time()))
-    codes = [parties.deploy_data(), anchors.deploy_data(), assets.deploy_data()]
+    places = addresses(treasury.address, 0, test_dollar=True)
+    codes = [
+        parties.deploy_data(),
+        anchors.deploy_data(),
+        assets.deploy_data(places["Licences"], places["Splits"]),
+        splits.deploy_data(places["Assets"], places["Licences"]),
+        licences.deploy_data(places["Assets"], places["Splits"]),
+        tokens.deploy_data(),
+    ]
     engine = EmbeddedEngine(tmp_path / "ledger", genesis=genesis, binary=find_engine())
     sender = Sender(engine, treasury, 777)
     for code in codes[:done]:
-        sender.send([Draft(None, code, 0, 5_000_000)])
+        sender.send([Draft(None, code, 0, 8_000_000)])
     engine.close()
     with served(tmp_path) as server:
         server.ledger.check()
         assert server.network.chain_id == 777
-        expected = addresses(treasury.address, 0)
-        assert {name: server.network.address(name) for name in NAMES} == expected
+        assert {name: server.network.address(name) for name in places} == places
         count = server.engine.request("eth_getTransactionCount", [treasury.address, "latest"])
-        assert count == "0x3"
+        assert count == "0x6"
 
 
 def test_killed_while_it_is_set_up(tmp_path):
@@ -117,7 +126,7 @@ def test_killed_while_it_is_set_up(tmp_path):
     with served(tmp_path) as server:
         server.ledger.check()
         treasury = treasury_account(OPERATOR).address
-        assert server.engine.request("eth_getTransactionCount", [treasury, "latest"]) == "0x3"
+        assert server.engine.request("eth_getTransactionCount", [treasury, "latest"]) == "0x6"
 
 
 def test_the_network_file(tmp_path):
@@ -174,11 +183,13 @@ def test_deploying_on_a_foreign_network():
         first = deploy(transport, ACCOUNTS[0], 31337)
         again = deploy(transport, ACCOUNTS[0], 31337, first_nonce=first.first_nonce)
         assert again.contracts == first.contracts
+        assert set(first.contracts) == set(NAMES)  # play money is for ledgers of one's own
         second = deploy(transport, ACCOUNTS[0], 31337)
-        assert second.first_nonce == 3 and second.start_block > first.start_block
+        assert second.first_nonce == 5 and second.start_block > first.start_block
         assert second.contracts["Assets"]["address"] != first.contracts["Assets"]["address"]
-        hashes = [found["code_hash"] for found in first.contracts.values()]
-        assert [found["code_hash"] for found in second.contracts.values()] == hashes
+        # Parties and Anchors know nobody
+        hashes = [first.contracts[name]["code_hash"] for name in NAMES[:2]]
+        assert [second.contracts[name]["code_hash"] for name in NAMES[:2]] == hashes
         # a deployment that was cut short while its transactions were pending
         transport.request("evm_setAutomine", [False])
         codes = [parties.deploy_data(), anchors.deploy_data()]
@@ -187,7 +198,7 @@ def test_deploying_on_a_foreign_network():
         mining = threading.Timer(0.5, transport.request, ["evm_mine", []])
         mining.start()
         third = deploy(transport, ACCOUNTS[3], 31337, first_nonce=0, timeout=20)
-        assert [found["code_hash"] for found in third.contracts.values()] == hashes
+        assert [third.contracts[name]["code_hash"] for name in NAMES[:2]] == hashes
         mining.join()
         transport.request("evm_setAutomine", [True])
         # the account was used for something else in between

@@ -9,15 +9,21 @@ import typer
 from usufruct._version import __version__
 from usufruct.cli import (
     asset,
+    buy,
     demo,
+    download,
     init,
     ledger,
     lineage,
     log,
+    market,
+    offer,
     predict,
     prove,
     publish,
+    serve,
     setup,
+    split,
     verify,
     wallet,
 )
@@ -52,14 +58,22 @@ def build() -> Any:
 
     for module in (demo, setup, init, publish, verify, prove, predict, lineage):
         module.register(app)
+    for module in (offer, buy, download, serve):
+        module.register(app)
+    split.register_income(app)
     for name, module, text in (
         ("asset", asset, "What this home knows of assets: list, show, history, retire, add."),
         ("id", id_, "The identities of this home, encrypted at rest."),
         ("log", log, "The append-only log of this party."),
+        ("market", market, "What is on offer: list, search, show, close."),
+        ("split", split, "Who gets what of an asset's income: show, propose, sign, withdraw."),
         ("ledger", ledger, "The shared ledger: serve, join, deploy, status, tx."),
         ("wallet", wallet, "The account's balance on the ledger; send."),
     ):
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode="rich")
         module.register(group)
         app.add_typer(group, name=name)
+    licences = typer.Typer(help="Rights that were bought: list, renew, challenge, transfer.")
+    buy.register_licences(licences)
+    app.add_typer(licences, name="licences")
     return app

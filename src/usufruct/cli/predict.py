@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def predict(
-        model: Annotated[str, typer.Argument(help="A model of this home, or its folder.")],
+        model: Annotated[str, typer.Argument(help="A model of this home, or a model's folder.")],
         data: Annotated[Path, typer.Option(help="Rows to answer: CSV as the model's schema says.")],
         output: Annotated[
             Path | None,

@@ -98,17 +98,35 @@ def ledger(stage: Stage, network: Path) -> Iterator[dict[str, Any]]:
     Unavailable
         It did not start; its own words are in the message.
     """
+    with _process(
+        stage,
+        "operator",
+        "ledger",
+        *("ledger", "serve", "--name", "heart study", "--network", str(network)),
+    ) as said:
+        yield said
+
+
+@contextmanager
+def node(stage: Stage, who: str) -> Iterator[dict[str, Any]]:
+    """Run ``usufruct serve`` as a party's own process; yield what it printed (Unavailable)."""
+    with _process(stage, who, "node", "serve", "--port", "0") as said:
+        yield said
+
+
+@contextmanager
+def _process(stage: Stage, who: str, what: str, *words: str) -> Iterator[dict[str, Any]]:
     command = [
-        *(sys.executable, "-m", "usufruct", "ledger", "serve", "--json", "--name", "heart study"),
-        *("--home", str(stage.home("operator")), "--network", str(network)),
+        *(sys.executable, "-m", "usufruct", *words, "--json", "--home", str(stage.home(who))),
         *("--passphrase-file", str(stage.passphrase_file)),
     ]
-    log = (stage.folder / "ledger.log").open("wb")
+    place = stage.folder / f"{what}.log"
+    log = place.open("wb")
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
     )
     try:
-        yield _first_document(child, stage.folder / "ledger.log")
+        yield _first_document(child, what, place)
     finally:
         child.send_signal(signal.SIGTERM)
         try:
@@ -121,7 +139,7 @@ def ledger(stage: Stage, network: Path) -> Iterator[dict[str, Any]]:
         log.close()
 
 
-def _first_document(child: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+def _first_document(child: subprocess.Popen[str], what: str, log: Path) -> dict[str, Any]:
     text = ""
     for line in child.stdout or ():
         text += line
@@ -133,7 +151,7 @@ def _first_document(child: subprocess.Popen[str], log: Path) -> dict[str, Any]:
             return document
         text = str(document.get("message", text)) if isinstance(document, dict) else text
     words = text.strip() or log.read_text(errors="replace").strip()[-400:]
-    raise Unavailable(f"the ledger did not start: {words}", hint="usufruct setup")
+    raise Unavailable(f"the {what} did not start: {words}", hint="usufruct setup")
 
 
 def run_cli(*arguments: str) -> tuple[int, Mapping[str, Any]]:

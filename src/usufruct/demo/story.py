@@ -16,6 +16,7 @@ from usufruct.demo import cast
 from usufruct.demo.cast import HOSPITALS, Stage
 from usufruct.errors import VerificationError
 from usufruct.examples import heart_disease
+from usufruct.types import Use
 from usufruct.workspace import Workspace, create, open_home, verify
 from usufruct.workspace.seats import Seat
 
@@ -24,6 +25,18 @@ FLAMBY = {"FedAvg": ".748", "best federated": ".785", "pooled training": ".795"}
 
 SPLITS = 10
 MODEL = "heart disease risk"
+LEARN_PRICE, ROYALTY = "10", "20%"
+"""What a hospital asks of who learns from its file: test dollars, and a share of the income."""
+
+MODEL_PRICE, PERIOD_PRICE = "50", "5"
+"""What the builder asks for the model, and for 30 days of predictions, in test dollars."""
+
+LEARN_TERMS = """Learning only, on the premises of the hospital, for one model.
+No row leaves the hospital. The model's income is shared as the royalty says.
+"""
+MODEL_TERMS = """For use within the buyer's own clinic. Not a medical device: a demonstration.
+The model may be run and its answers shown to patients. It may not be passed on.
+"""
 PATIENT = (
     "age,sex,cp,trestbps,chol,fbs,restecg,thalach,exang,oldpeak,slope,ca,thal\n"
     "54,1,4,140,239,0,0,160,1,1.2,?,?,?\n"
@@ -59,6 +72,7 @@ class Outcome:
     tree: str = ""
     steps: tuple[Any, ...] = ()
     prediction: dict[str, Any] = field(default_factory=dict)
+    income: dict[str, Any] = field(default_factory=dict)
     tampered: dict[str, Any] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -87,6 +101,7 @@ class Outcome:
             },
             "verify": [step.as_dict() for step in self.steps],
             "prediction": self.prediction,
+            "income": self.income,
             "tampered": self.tampered,
             "commands": list(self.commands),
         }
@@ -139,6 +154,11 @@ class Story:
             self._verify(builder)
             self._predict(builder)
             self._tamper()
+            self._sell(builder)
+            with self._home("clinic") as clinic, cast.node(self._stage, "builder") as node:
+                self._buy(clinic, str(node["url"]))
+                self._use(clinic)
+            self._pay(builder)
             self._other_splits()
             self._out.tree = builder.lineage(MODEL).tree()
         self._out.commands = self._next()
@@ -166,8 +186,9 @@ class Story:
             lines.append(f"network file signed: {self._network}")
 
     def _parties(self) -> None:
-        with self._scene("four hospitals and a builder join it by the network file") as lines:
-            names = {**HOSPITALS, "builder": "Builder"}
+        title = "four hospitals, a builder and a clinic join it by the network file"
+        with self._scene(title) as lines:
+            names = {**HOSPITALS, "builder": "Builder", "clinic": "Clinic"}
             for who, name in names.items():
                 made = create(
                     self._stage.home(who),
@@ -178,7 +199,8 @@ class Story:
                 lines.append(f"{name:<17} {made.identity.address}")
 
     def _datasets(self) -> None:
-        with self._scene("each hospital publishes its file, row by row, and anchors") as lines:
+        title = "each hospital publishes its file, row by row, anchors, and offers it to learn from"
+        with self._scene(title) as lines:
             files = heart_disease()
             for who, name in HOSPITALS.items():
                 target = self._stage.data(who) / files[who].name
@@ -189,22 +211,35 @@ class Story:
                 made = ws.publish(target, title=f"heart disease, {name}")
                 anchor = ws.anchor()
                 ws.prove(made.asset, self._stage.data(who) / "evidence.json")
+                terms = self._stage.data(who) / "terms.txt"
+                terms.write_text(LEARN_TERMS)
+                offer = ws.market.offer(
+                    made.asset, use=Use.LEARN, price=LEARN_PRICE, royalty=ROYALTY, terms=terms
+                )
                 lines.append(
                     f"{name:<17} {made.rows} rows, content root {made.content_root[:16]}…, "
                     f"block {anchor.block}"
                 )
+            lines.append(f"each offers: {offer.words}")
 
     def _draft(self, builder: Workspace) -> None:
         from usufruct.learn.heart import HEART_PLAN, HEART_SCHEMA
 
-        with self._scene("the builder announces a model and names its parents") as lines:
+        title = "the builder buys four licences to learn, and announces a model with its parents"
+        with self._scene(title) as lines:
             given = [builder.receive(self._stage.data(who) / "evidence.json") for who in HOSPITALS]
-            share = f"{1 / (len(given) + 1):.2f}"
-            payees = [asset.owner for asset in given] + [builder.public.address]
+            lines.append(f"the faucet gives the builder {builder.market.faucet()['balance']} TUSD")
+            for who, asset in zip(HOSPITALS, given, strict=True):
+                terms = (self._stage.data(who) / "terms.txt").read_bytes()
+                offer = builder.market.show(asset.id).offers[0]
+                bought = builder.market.buy(offer.id, terms=terms)
+                lines.append(
+                    f"{HOSPITALS[who]:<17} licence {bought.licence[:8]}…{bought.licence[-4:]} for "
+                    f"{bought.price_text}, one transaction, {bought.gas:,} gas"
+                )
             draft = builder.draft(
                 MODEL,
                 parents=[asset.id for asset in given],
-                split=[(payee, share) for payee in payees],
                 terms={
                     "plan": canonical.dumps(HEART_PLAN.to_dict()).decode(),
                     "schema": canonical.dumps(HEART_SCHEMA.to_dict()).decode(),
@@ -212,6 +247,9 @@ class Story:
             )
             anchor = builder.anchor()
             lines.append(f"draft {draft.id[:16]}… with {len(given)} parents, block {anchor.block}")
+            split = builder.market.split(MODEL)
+            shares = ", ".join(f"{payee.name} {payee.share}" for payee in split.payees)
+            lines.append(f"its income will be split: {shares}")
 
     def _train(self, builder: Workspace) -> None:
         from usufruct.learn import LocalParty
@@ -302,6 +340,60 @@ class Story:
                 )
                 lines.append(f"{place_found['what']}: {words}")
             lines.append("(the byte was put back)")
+
+    def _sell(self, builder: Workspace) -> None:
+        with self._scene("the builder offers the model, and starts a node") as lines:
+            terms = self._stage.data("builder") / "terms.txt"
+            terms.write_text(MODEL_TERMS)
+            whole = builder.market.offer(MODEL, use=Use.DOWNLOAD, price=MODEL_PRICE, terms=terms)
+            calls = builder.market.offer(MODEL, use=Use.CALL, price=PERIOD_PRICE, period="30d")
+            lines.append(f"offer {whole.id[:12]}…  {whole.words}")
+            lines.append(f"offer {calls.id[:12]}…  {calls.words}")
+
+    def _buy(self, clinic: Workspace, url: str) -> None:
+        with self._scene(
+            "a clinic finds it at the node, reads the terms, buys, downloads"
+        ) as lines:
+            lines.append(f"the faucet gives the clinic {clinic.market.faucet()['balance']} TUSD")
+            found = clinic.market.search("heart risk", node=url)
+            lines.append(f"{url}: '{found[0].title}', a {found[0].kind} of {found[0].owner_name}")
+            for offer in found[0].offers:
+                bought = clinic.market.buy(offer.id, node=url)
+                lines.append(
+                    f"bought: {offer.use}, {bought.price_text}, one transaction, "
+                    f"{bought.gas:,} gas; receipt with the terms kept"
+                )
+            target = self._stage.data("clinic") / "model"
+            got = clinic.market.download(found[0].asset, output=target, node=url)
+            lines.append(
+                f"downloaded {got.files} files, {got.size} bytes: every chunk opened with the key "
+                f"that was bought and held against the content root on the ledger"
+            )
+
+    def _use(self, clinic: Workspace) -> None:
+        with self._scene("the clinic verifies what it got, and predicts with it") as lines:
+            model = self._stage.data("clinic") / "model"
+            lines.append(f"verified: {verify(model).summary}")
+            patient = self._stage.data("clinic") / "patient.csv"
+            patient.write_text(PATIENT)
+            bundle = self._stage.data("clinic") / "prediction.json"
+            made = clinic.predict(str(model), patient, output=bundle)
+            same = made.answers[0].probability == self._out.prediction["answers"][0]["probability"]
+            lines.append(
+                f"probability of heart disease {float(made.answers[0].probability):.3f}, "
+                f"{'the same as' if same else 'NOT what'} the builder's own model answered"
+            )
+            lines.append(f"verified: {verify(bundle, data=[model]).summary}")
+
+    def _pay(self, builder: Workspace) -> None:
+        with self._scene("all payees are paid; who got what, and why") as lines:
+            done = builder.market.withdraw(MODEL)
+            for payment in done.payments:
+                lines.append(f"{payment.name:<17} {payment.money.text:>10}  of '{MODEL}'")
+            found = builder.market.income(everybody=True)
+            self._out.income = found.as_dict()
+            lines.append("")
+            lines += found.table()
 
     def _other_splits(self) -> None:
         """Measure how much the accuracy owes to the one way the rows were divided."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from usufruct.crypto.hash import keccak256
-from usufruct.errors import BadInput, MissingExtra
+from usufruct.crypto.secp256k1 import ORDER
+from usufruct.errors import BadInput, MissingExtra, VerificationError
 from usufruct.ledger import rlp
 from usufruct.types import Address, parse_address
 
@@ -106,6 +107,43 @@ def contract_address(sender: Address, nonce: int) -> Address:
     """Return where the contract made by `sender`'s transaction `nonce` will stand (CREATE)."""
     encoded = rlp.encode([bytes.fromhex(parse_address(sender)[2:]), nonce])
     return Address("0x" + keccak256(encoded)[12:].hex())
+
+
+def recover(digest: bytes, signature: bytes) -> Address:
+    """Return the account whose signature over a 32-byte digest this is.
+
+    Parameters
+    ----------
+    signature
+        65 bytes: r, s and the recovery bit as 0 or 1, or as 27 or 28 as wallets write it.
+
+    Raises
+    ------
+    BadInput
+        The digest does not have 32 bytes, or the signature not 65.
+    VerificationError
+        No signature: out of range, with a high s (EIP-2), or of no point of the curve.
+    MissingExtra
+        The part ``ledger`` is not installed.
+    """
+    for value, size, what in ((digest, 32, "a signed digest"), (signature, 65, "a signature")):
+        if not isinstance(value, bytes) or len(value) != size:
+            raise BadInput(f"{what} has {size} bytes")
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+    bit = signature[64] - 27 if signature[64] in (27, 28) else signature[64]
+    if bit > 1 or not (0 < r < ORDER and 0 < s <= ORDER // 2):
+        raise VerificationError("an account's signature is out of range")
+    try:
+        from coincurve import PublicKey
+    except ImportError:
+        raise MissingExtra("ledger", "reading an account's signature") from None
+    try:
+        key = PublicKey.from_signature_and_message(
+            signature[:64] + bytes([bit]), digest, hasher=None
+        )
+    except ValueError:
+        raise VerificationError("an account's signature is by no key") from None
+    return Address("0x" + keccak256(key.format(compressed=False)[1:])[12:].hex())
 
 
 def _body(fields: Mapping[str, Any]) -> list[rlp.Encodable]:

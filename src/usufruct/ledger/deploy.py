@@ -1,13 +1,14 @@
-"""Putting our contracts on a ledger: Parties, Anchors, Assets.
+"""Putting our contracts on a ledger: Parties, Anchors, Assets, Splits, Licences.
 
 Where a contract stands follows from its maker's address and nonce (CREATE), so a deployment that
-was cut short goes on where it stopped, without a note of its own.
+was cut short goes on where it stopped, without a note of its own, and contracts that know each
+other are told addresses at which nothing stands yet.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from usufruct.crypto.hash import keccak256
 from usufruct.errors import LedgerUnreachable, WrongNetwork
 from usufruct.ledger import answers
 from usufruct.ledger.account import Account, contract_address
-from usufruct.ledger.bindings import anchors, assets, parties
+from usufruct.ledger.bindings import anchors, assets, licences, parties, splits, tokens
 from usufruct.ledger.fees import FEE_LIMIT
 from usufruct.ledger.nonces import Draft, Sender
 from usufruct.ledger.reader import all_results
@@ -23,8 +24,11 @@ from usufruct.ledger.transport import Transport
 from usufruct.ledger.waiting import Waiter
 from usufruct.types import Address
 
-NAMES: Final = ("Parties", "Anchors", "Assets")
+NAMES: Final = ("Parties", "Anchors", "Assets", "Splits", "Licences")
 """The contracts in the order of their deployment."""
+
+TEST_DOLLAR: Final = "TestDollar"
+"""Play money, deployed last and only on ledgers of one's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,12 @@ class Deployment:
     start_block: int
 
 
-def addresses(sender: Address, first_nonce: int) -> dict[str, Address]:
+def addresses(
+    sender: Address, first_nonce: int, *, test_dollar: bool = False
+) -> dict[str, Address]:
     """Return where the contracts of a deployment will stand."""
-    return {name: contract_address(sender, first_nonce + place) for place, name in enumerate(NAMES)}
+    names = (*NAMES, TEST_DOLLAR) if test_dollar else NAMES
+    return {name: contract_address(sender, first_nonce + place) for place, name in enumerate(names)}
 
 
 def deploy(
@@ -57,6 +64,7 @@ def deploy(
     chain_id: int,
     *,
     first_nonce: int | None = None,
+    test_dollar: bool = False,
     timeout: float = 180.0,
     fee_limit: int = FEE_LIMIT,
 ) -> Deployment:
@@ -66,12 +74,14 @@ def deploy(
     ----------
     first_nonce
         Of a deployment to resume; by default a new one begins at the account's nonce.
+    test_dollar
+        Also deploy :data:`TEST_DOLLAR`, which anyone can mint.
 
     Raises
     ------
     WrongNetwork
         Something else stands where a contract of this deployment should, or the account's
-        nonces went elsewhere.
+        nonces went elsewhere; nothing is sent if that can be seen before.
     Unavailable
         The ledger does not answer or does not mine in time; deploy again with `first_nonce`.
     NotAllowed
@@ -81,25 +91,25 @@ def deploy(
     first = count if first_nonce is None else first_nonce
     if not first <= count:
         raise WrongNetwork(f"the account {account.address} has not come to the nonce {first} yet")
-    places = addresses(account.address, first)
-    done = min(count - first, len(NAMES))
-    codes = _creation_codes()[done:]
+    places = addresses(account.address, first, test_dollar=test_dollar)
+    names = list(places)
+    done = min(count - first, len(names))
+    latest = answers.quantity(
+        transport.request("eth_getTransactionCount", [account.address, "latest"]), "the nonce"
+    )
+    # what an earlier deployment left pending is compared once it is mined
+    _check(transport, places, names[: min(latest - first, done)])
+    codes = [_creation_code(name, places) for name in names[done:]]
     if codes:
         gas = [_gas(transport, account.address, code) for code in codes]
         sender = Sender(transport, account, chain_id, fee_limit=fee_limit)
         drafts = [Draft(None, code, 0, limit) for code, limit in zip(codes, gas, strict=True)]
         Waiter(transport, sender, timeout=timeout).wait(sender.send(drafts))
-    _await_nonce(transport, account.address, first + len(NAMES), timeout)
-    found = _runtime_hashes(transport, [places[name] for name in NAMES])
-    for name, code_hash, expected in zip(NAMES, found, _expected_hashes(), strict=True):
-        if code_hash != expected:
-            raise WrongNetwork(
-                f"what stands at {places[name]} is not the contract {name}",
-                hint="another program used the account meanwhile; deploy a new set",
-            )
+    _await_nonce(transport, account.address, first + len(names), timeout)
+    found = _check(transport, places, names)
     contracts = {
         name: {"address": str(places[name]), "code_hash": code_hash}
-        for name, code_hash in zip(NAMES, found, strict=True)
+        for name, code_hash in zip(names, found, strict=True)
     }
     return Deployment(contracts, first, newest if first_nonce is None else 0)
 
@@ -138,17 +148,48 @@ def _gas(transport: Transport, sender: Address, code: bytes) -> int:
     return gas + gas // 5
 
 
-def _runtime_hashes(transport: Transport, places: Sequence[Address]) -> list[str]:
+def _check(transport: Transport, places: Mapping[str, Address], names: Sequence[str]) -> list[str]:
+    """Return the hashes of the contracts' codes, having compared them with the package's."""
+    found = code_hashes(transport, [places[name] for name in names])
+    for name, code_hash in zip(names, found, strict=True):
+        if code_hash != "0x" + keccak256(_runtime_code(name, places)).hex():
+            raise WrongNetwork(
+                f"what stands at {places[name]} is not the contract {name}",
+                hint="another program or an older version used the account; deploy a new set, "
+                "or put the ledger's own network file back",
+            )
+    return found
+
+
+def code_hashes(transport: Transport, places: Sequence[Address]) -> list[str]:
+    """Return keccak256 of the code at each address, as a network file writes it."""
+    if not places:
+        return []
     found = all_results(
         transport.request_many([("eth_getCode", [place, "latest"]) for place in places])
     )
     return ["0x" + keccak256(answers.data(code, "a contract's code")).hex() for code in found]
 
 
-def _creation_codes() -> list[bytes]:
-    return [parties.deploy_data(), anchors.deploy_data(), assets.deploy_data()]
+def _creation_code(name: str, places: Mapping[str, Address]) -> bytes:
+    if name == "Assets":
+        return assets.deploy_data(places["Licences"], places["Splits"])
+    if name == "Splits":
+        return splits.deploy_data(places["Assets"], places["Licences"])
+    if name == "Licences":
+        return licences.deploy_data(places["Assets"], places["Splits"])
+    if name == TEST_DOLLAR:
+        return tokens.deploy_data()
+    return parties.deploy_data() if name == "Parties" else anchors.deploy_data()
 
 
-def _expected_hashes() -> list[str]:
-    codes = (parties.runtime_code(), anchors.runtime_code(), assets.runtime_code())
-    return ["0x" + keccak256(code).hex() for code in codes]
+def _runtime_code(name: str, places: Mapping[str, Address]) -> bytes:
+    if name == "Assets":
+        return assets.runtime_code(places["Licences"], places["Splits"])
+    if name == "Splits":
+        return splits.runtime_code(places["Splits"], places["Assets"], places["Licences"])
+    if name == "Licences":
+        return licences.runtime_code(places["Assets"], places["Splits"])
+    if name == TEST_DOLLAR:
+        return tokens.runtime_code()
+    return parties.runtime_code() if name == "Parties" else anchors.runtime_code()

@@ -20,6 +20,7 @@ from usufruct.errors import Damaged, NotFound
 from usufruct.ledger import records
 from usufruct.ledger.answers import BadAnswer, TooMany
 from usufruct.ledger.bindings.anchors import log_name
+from usufruct.ledger.market_index import MarketQueries
 from usufruct.ledger.network import Network
 from usufruct.ledger.reader import Reader
 from usufruct.ledger.records import AnchorRecord, AssetRecord, PartyRecord, VersionRecord
@@ -79,7 +80,7 @@ class _Moved(Exception):
     """The chain changed while a window was read."""
 
 
-class Index:
+class Index(MarketQueries):
     """The index of one network; safe to use from many threads.
 
     Parameters
@@ -174,8 +175,10 @@ class Index:
     def _bind(self, network: Network) -> None:
         """Empty the index if it is another network's."""
         described = {key: network.to_dict()[key] for key in ("chain_id", "genesis_hash")}
-        places = {name: network.address(name) for name in records.CONTRACTS}
-        facts = described | {"contracts": places, "start_block": network.start_block}
+        facts = described | {
+            "contracts": records.places(network),
+            "start_block": network.start_block,
+        }
         name = sha256(canonical.dumps(facts)).hex()
         if self._fact("network") == name:
             return
@@ -244,7 +247,7 @@ class Index:
             before = ledger.block(last)
         except NotFound:
             raise _Moved from None
-        places = [ledger.network.address(name) for name in records.CONTRACTS]
+        places = list(records.places(ledger.network).values())
         logs = ledger.logs(places, cursor + 1, last, topics=records.TOPICS)
         numbers = sorted({log.block_number for log in logs} | {cursor + 1, last})
         found = dict(zip(numbers, ledger.blocks(numbers), strict=True))

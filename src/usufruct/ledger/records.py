@@ -9,7 +9,18 @@ from typing import Any, Final
 
 from usufruct.errors import BadInput
 from usufruct.ledger.answers import BadAnswer
-from usufruct.ledger.bindings import anchors, assets, parties
+from usufruct.ledger.bindings import anchors, assets, licences, parties, splits, tokens
+from usufruct.ledger.market_index import LicenceRecord as LicenceRecord
+from usufruct.ledger.market_index import OfferRecord as OfferRecord
+from usufruct.ledger.market_index import PaymentRecord as PaymentRecord
+from usufruct.ledger.market_index import PurchaseRecord as PurchaseRecord
+from usufruct.ledger.market_index import SplitRecord as SplitRecord
+from usufruct.ledger.market_records import (
+    MARKET_SCHEMA,
+    MARKET_TABLES,
+    MARKET_TOPICS,
+    keep_market,
+)
 from usufruct.ledger.network import Network
 from usufruct.ledger.views import LogEntry
 from usufruct.types import Address, AssetId, AssetKind, AssetState
@@ -48,11 +59,13 @@ SCHEMA: Final = (
         PRIMARY KEY (block, position));
     CREATE INDEX anchors_by_name ON anchors (sender, name, block, position)
     """,
+    MARKET_SCHEMA,
 )
 
 TABLES: Final = (
     *("blocks", "parties", "assets", "owners", "states", "splits"),
     *("versions", "parents", "anchors"),
+    *MARKET_TABLES,
 )
 
 TOPICS: Final = (
@@ -62,7 +75,8 @@ TOPICS: Final = (
     assets.VERSION_PUBLISHED.topic,
     assets.SPLIT_FIXED.topic,
     assets.STATE_CHANGED.topic,
-    assets.TRANSFER.topic,
+    assets.TRANSFER.topic,  # and that of tokens
+    *MARKET_TOPICS,
 )
 """First topics of the events that are kept."""
 
@@ -70,8 +84,12 @@ _DECODERS: Final[Mapping[str, Callable[..., Any]]] = {
     "Parties": parties.decode_event,
     "Anchors": anchors.decode_event,
     "Assets": assets.decode_event,
+    "Splits": splits.decode_event,
+    "Licences": licences.decode_event,
+    "TestDollar": tokens.decode_event,
 }
 CONTRACTS: Final = tuple(_DECODERS)
+"""The contracts whose events are kept, where the network has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +153,11 @@ class AnchorRecord:
     tx_hash: str
 
 
+def places(network: Network) -> dict[str, Address]:
+    """Return where the contracts stand whose events are kept."""
+    return {name: network.address(name) for name in CONTRACTS if name in network.contracts}
+
+
 def keep(connection: sqlite3.Connection, network: Network, log: LogEntry) -> None:
     """Write the rows of one log.
 
@@ -165,7 +188,7 @@ def keep(connection: sqlite3.Connection, network: Network, log: LogEntry) -> Non
             write("INSERT INTO parents VALUES (?,?,?,?)", (at[0], event.asset, place, parent))
     elif isinstance(event, assets.Transfer):
         write("INSERT INTO owners VALUES (?,?,?,?)", (*at, event.asset, event.receiver))
-    else:
+    elif not keep_market(write, network, log, event):
         _keep_change(write, at, log.tx_hash, event)
 
 
@@ -187,8 +210,8 @@ def _keep_change(write: Callable[..., Any], at: tuple[int, int], tx: str, event:
 
 
 def _decode(network: Network, log: LogEntry) -> Any:
-    for name in CONTRACTS:
-        if network.address(name) == log.address:
+    for name, place in places(network).items():
+        if place == log.address:
             try:
                 event = _DECODERS[name](log.topics, log.data)
             except BadInput as error:

@@ -15,7 +15,7 @@ import secrets
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from usufruct.clock import Clock, iso, system_clock
@@ -31,7 +31,7 @@ from usufruct.errors import (
 from usufruct.ledger.account import Account
 from usufruct.ledger.binary import find_engine
 from usufruct.ledger.client import Ledger
-from usufruct.ledger.deploy import Deployment, deploy
+from usufruct.ledger.deploy import code_hashes, deploy
 from usufruct.ledger.embedded import EmbeddedEngine, stored_genesis
 from usufruct.ledger.gateway import Gateway
 from usufruct.ledger.genesis import make_genesis
@@ -156,9 +156,9 @@ class LedgerServer:
         before = self._read_file()
         try:
             engine = self._start_engine(binary)
-            deployment = deploy(engine, self._account, engine.chain_id, first_nonce=0)
+            contracts = self._standing(engine, before) or self._deploy(engine)
             port = self._free_port(before)
-            network = self._describe(engine, deployment, before, port)
+            network = self._describe(engine, contracts, before, port)
             if network == before:
                 data = read_bytes(self.network_path, limit=MAX_BYTES)
             else:
@@ -215,6 +215,25 @@ class LedgerServer:
         self._open.callback(self._engine.close)
         return self._engine
 
+    def _standing(
+        self, engine: EmbeddedEngine, before: Network | None
+    ) -> dict[str, dict[str, str]] | None:
+        """Return the contracts of the network file if they stand on this ledger as it says.
+
+        So a ledger that an earlier version set up keeps the contracts it began with.
+        """
+        if before is None or before.genesis_hash != _first_block(engine)["hash"]:
+            return None
+        contracts = {name: dict(entry) for name, entry in before.contracts.items()}
+        found = code_hashes(engine, [before.address(name) for name in contracts])
+        if found != [entry["code_hash"] for entry in contracts.values()]:
+            return None
+        return contracts
+
+    def _deploy(self, engine: EmbeddedEngine) -> dict[str, dict[str, str]]:
+        made = deploy(engine, self._account, engine.chain_id, first_nonce=0, test_dollar=True)
+        return made.contracts
+
     def _free_port(self, before: Network | None) -> int:
         """Return the port to listen on: the one asked for, the one before, or a free one."""
         if not self._listen or self._port:
@@ -229,10 +248,14 @@ class LedgerServer:
             raise Unavailable(f"cannot listen on {self._host}: {error.strerror}") from error
 
     def _describe(
-        self, engine: EmbeddedEngine, deployment: Deployment, before: Network | None, port: int
+        self,
+        engine: EmbeddedEngine,
+        contracts: dict[str, dict[str, str]],
+        before: Network | None,
+        port: int,
     ) -> Network:
         operator = self._operator.public
-        first = engine.request("eth_getBlockByNumber", ["0x0", False])
+        first = _first_block(engine)
         host = f"[{self._host}]" if ":" in self._host else self._host
         url = self._shown_url or f"http://{host}:{port}"
         return Network(
@@ -240,7 +263,7 @@ class LedgerServer:
             chain_id=engine.chain_id,
             rpc=(url,) if self._listen else (),
             genesis_hash=first["hash"],
-            contracts=deployment.contracts,
+            contracts=contracts,
             finality={"mode": "latest", "confirmations": 0},
             operator=operator,
             created=iso(int(first["timestamp"], 16)),
@@ -258,6 +281,11 @@ class LedgerServer:
                 f"{self.network_path} is damaged or another operator's: {error.message}",
                 hint="delete it if this ledger is yours: it is written again",
             ) from error
+
+
+def _first_block(engine: EmbeddedEngine) -> dict[str, Any]:
+    block: dict[str, Any] = engine.request("eth_getBlockByNumber", ["0x0", False])
+    return block
 
 
 def _started(part: T | None) -> T:

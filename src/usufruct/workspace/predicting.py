@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from usufruct.assets.check import check_path
-from usufruct.assets.versions import AssetRecord
+from usufruct.assets.sidecar import evidence_path
 from usufruct.errors import BadInput, NotFound, VerificationError
+from usufruct.evidence.bundle import Bundle
 from usufruct.evidence.claims import Opening, PredictionClaim
-from usufruct.evidence.predicates import Reference
+from usufruct.evidence.content import Manifest
+from usufruct.evidence.predicates import Reference, Version
+from usufruct.evidence.reading import read_predicate
 from usufruct.evidence.statements import read_statement, sign_statement
+from usufruct.evidence.verify import verify_bundle
 from usufruct.evidence.work import Prediction
 from usufruct.store import make_folder, read_bytes, write_atomic
 from usufruct.types import AssetKind, Digest
-from usufruct.workspace import finishing, gathering, recomputing
+from usufruct.workspace import finishing, gathering, recomputing, targets
 from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
 
@@ -59,7 +63,8 @@ def predict(
     Parameters
     ----------
     model
-        Id, beginning of an id, title, or the folder it was published from.
+        Id, beginning of an id, title, the folder it was published from, or one it was
+        downloaded to.
     output
         Where the bundle goes; by default into the home.
 
@@ -70,22 +75,13 @@ def predict(
     NotFound, BadInput
         No such model, or rows that its schema does not fit.
     """
-    record = _model(session, model)
-    if record.kind is not AssetKind.MODEL:
-        raise BadInput(f"'{record.title}' is a {record.kind}, not a model")
-    version = session.assets_store.version(record.id)
-    if version.source is None or not version.source.is_dir():
-        raise NotFound(
-            f"the files of '{record.title}' are not at {version.source}",
-            hint="put them back where they were published",
-        )
+    chosen = _model(session, model)
     if output is not None:
         check_output(output, force=force)
-    manifest = session.assets_store.manifest(record.id, version.number)
-    found = check_path(version.source, manifest, party=session.public.name)
+    found = check_path(chosen.source, chosen.manifest, party=chosen.party)
     if found.mismatches:
         raise VerificationError(
-            f"the files of '{record.title}' are not those that were published",
+            f"the files of '{chosen.title}' are not those that were published",
             mismatches=found.mismatches,
             hint="restore them; no answer was given",
         )
@@ -94,9 +90,9 @@ def predict(
         rows = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadInput(f"{data} is not UTF-8 text (byte {error.start})") from None
-    answers = recomputing.probabilities(version.source, rows)
+    answers = recomputing.probabilities(chosen.source, rows)
     finishing.resume(session)
-    reference = Reference(record.id, version.number, version.content_root, version.statement)
+    reference = chosen.reference
     asked = Opening(recomputing.as_value("rows", rows), secrets.token_bytes(32))
     given = Opening(recomputing.as_value("probabilities", answers), secrets.token_bytes(32))
     said = Prediction(reference, asked.digest, given.digest, session.now())
@@ -114,12 +110,58 @@ def predict(
     return Predicted(labelled, reference, statement, str(output))
 
 
-def _model(session: Session, text: str) -> AssetRecord:
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model whose files are at hand: an own one, or one that was downloaded."""
+
+    title: str
+    party: str
+    source: Path
+    manifest: Manifest
+    reference: Reference
+
+
+def _model(session: Session, text: str) -> _Model:
+    store = session.assets_store
     try:
-        return session.assets_store.find(text)
+        record = store.find(text)
     except NotFound:
         place = Path(os.path.realpath(text))
-        known = session.assets_store.by_source(place)
-        if not known:
+        known = store.by_source(place)
+        if known:
+            record = store.asset(known[-1].asset)
+        elif place.is_dir() and os.path.lexists(evidence_path(place)):
+            return _downloaded(session, place)
+        else:
             raise
-        return session.assets_store.asset(known[-1].asset)
+    if record.kind is not AssetKind.MODEL:
+        raise BadInput(f"'{record.title}' is a {record.kind}, not a model")
+    version = store.version(record.id)
+    if version.source is None or not version.source.is_dir():
+        raise NotFound(
+            f"the files of '{record.title}' are not at {version.source}",
+            hint="put them back where they were published",
+        )
+    reference = Reference(record.id, version.number, version.content_root, version.statement)
+    manifest = store.manifest(record.id, version.number)
+    return _Model(record.title, session.public.name, version.source, manifest, reference)
+
+
+def _downloaded(session: Session, place: Path) -> _Model:
+    """Return another party's model by the evidence beside its files, which is kept from now on."""
+    bundle = targets.evidence_of(place, None)
+    verify_bundle(bundle)
+    digest = bundle.claim.statement
+    for item in bundle.statements:
+        statement = read_statement(item.envelope)
+        if statement.digest != digest:
+            continue
+        version = read_predicate(statement)
+        if not isinstance(version, Version) or bundle.manifest is None:
+            break
+        if version.kind is not AssetKind.MODEL:
+            raise BadInput(f"'{version.title}' is a {version.kind}, not a model")
+        session.records.add_bundle(Bundle(bundle.claim, bundle.statements, bundle.logs))
+        reference = version.reference(digest)
+        return _Model(version.title, version.owner, place, bundle.manifest, reference)
+    raise BadInput(f"the evidence beside {place} is not of a version of a model")

@@ -30,7 +30,7 @@ from usufruct.evidence.predicates import Draft, Reference, Version, asset_id
 from usufruct.evidence.reading import read_predicate
 from usufruct.evidence.statements import read_statement, sign_statement
 from usufruct.types import AssetId, AssetKind, AssetState, Digest
-from usufruct.workspace import gathering, registering, sealing
+from usufruct.workspace import gathering, registering, sealing, splitting
 from usufruct.workspace.finishing import DRAFT, VERSION, finish_draft, finish_version, resume
 from usufruct.workspace.session import Session
 
@@ -266,6 +266,8 @@ def draft(
     """
     resume(session)
     salt, owner = new_salt(), session.public.address
+    if splitting.has_market(session):
+        split = splitting.shares_with_royalties(session, split, [one.asset for one in parents])
     record = AssetRecord(
         asset_id(owner, salt),
         check_title(title),

@@ -9,6 +9,7 @@ from usufruct.crypto.hash import sha256
 from usufruct.errors import NotAllowed, TransactionReverted
 from usufruct.evidence.predicates import Draft, Version
 from usufruct.types import AssetId, AssetState
+from usufruct.workspace import splitting
 from usufruct.workspace.session import Session
 
 if TYPE_CHECKING:
@@ -135,15 +136,28 @@ def _call(session: Session, made: Version | Draft) -> Call:
     contract = session.connection.network.address("Assets")
     metadata = sha256(made.payload())
     if isinstance(made, Draft):
+        parents = [parent.asset for parent in made.parents]
+        if splitting.has_market(session):
+            digest, terms = splitting.opening(session, made.asset, made.split, parents)
+        else:
+            digest, terms = split_hash(made), b""
         return assets.register(
             contract,
             salt=made.salt,
             kind=made.kind,
             metadata=metadata,
-            parents=[parent.asset for parent in made.parents],
-            split_hash=split_hash(made),
+            parents=parents,
+            split_hash=digest,
+            terms=terms,
         )
     known = _on_ledger(session, made.asset)
+    # parents are fixed at registration; a later version may name more inputs in its statement
+    parents = [] if known is not None else sorted({item.asset for item in made.inputs})
+    digest, terms = bytes(32), b""
+    if parents and splitting.has_market(session):
+        # a version that was not announced by a draft pays its parents what they are due
+        shares = splitting.shares_with_royalties(session, (), parents)
+        digest, terms = splitting.opening(session, made.asset, shares, parents)
     return assets.publish(
         contract,
         asset=made.asset,
@@ -151,13 +165,14 @@ def _call(session: Session, made: Version | Draft) -> Call:
         root=bytes.fromhex(made.content_root),
         metadata=metadata,
         salt=made.salt,
-        # parents are fixed at registration; a later version may name more inputs in its statement
-        parents=[] if known is not None else sorted({item.asset for item in made.inputs}),
+        parents=parents,
+        split_hash=digest,
+        offers=terms,
     )
 
 
 def split_hash(made: Draft) -> bytes:
-    """Return what stands for a draft's split on the ledger: SHA-256 of its payees and shares."""
+    """Return what stands for a draft's split on a ledger without Splits: SHA-256 of it."""
     from usufruct.crypto import canonical
 
     if not made.split:

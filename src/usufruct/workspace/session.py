@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from usufruct.assets.versions import AssetStore
     from usufruct.ledger.account import Account
     from usufruct.ledger.client import Ledger
+    from usufruct.ledger.index import Index
     from usufruct.workspace.connection import Connection
 
 
@@ -193,6 +194,26 @@ class Session:
     def ledger(self) -> Ledger:
         """The client of the ledger."""
         return self.connection.ledger
+
+    @cached_property
+    def _index(self) -> Index:
+        from usufruct.ledger.index import Index
+
+        index = Index(self.home.path / "index.sqlite")
+        self._open.callback(index.close)
+        return index
+
+    @property
+    def index(self) -> Index:
+        """The ledger's events, read up to the newest block.
+
+        Raises
+        ------
+        Unavailable
+            This home uses no ledger, or it does not answer.
+        """
+        self._index.sync(self.ledger)
+        return self._index
 
     @cached_property
     def account(self) -> Account:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from usufruct.learn import Plan, Schema
+    from usufruct.workspace.market import Market
     from usufruct.workspace.seats import Seat
     from usufruct.workspace.training import Trained
 
@@ -46,6 +48,13 @@ class Workspace(Session):
 
     def __enter__(self) -> Workspace:
         return self
+
+    @cached_property
+    def market(self) -> Market:
+        """What this party sells, buys, downloads and earns."""
+        from usufruct.workspace.market import Market
+
+        return Market(self)
 
     def publish(
         self,

@@ -16,7 +16,7 @@ from typing import Any
 from usufruct.errors import BadInput, Damaged
 
 FORMAT = "usufruct/artefact/v1"
-NAMES = ("Anchors", "Assets", "Parties")
+NAMES = ("Anchors", "Assets", "Licences", "Parties", "Splits", "TestDollar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Artefact:
 
 @cache
 def load_artefact(contract: str) -> Artefact:
-    """Return the artefact of a contract: ``Anchors``, ``Assets`` or ``Parties``.
+    """Return the artefact of a contract, one of :data:`NAMES`.
 
     Raises
     ------

@@ -21,6 +21,8 @@ _STATES = tuple(AssetState)
 
 _REGISTER = bytes.fromhex("03c80ceb")
 _REGISTER_LAYOUT = Layout("bytes16", "uint8", "bytes32", "asset[]", "bytes32", "string")
+_REGISTER_WITH_TERMS = bytes.fromhex("0931e3e4")
+_REGISTER_WITH_TERMS_LAYOUT = Layout(*_REGISTER_LAYOUT.types, "bytes")
 _PUBLISH = bytes.fromhex("2384d6b2")
 _PUBLISH_LAYOUT = Layout("encoded", "bytes")
 _PUBLISH_ARGS = Layout(
@@ -28,6 +30,8 @@ _PUBLISH_ARGS = Layout(
 )
 _SET_STATE = bytes.fromhex("965ff5bc")
 _SET_STATE_LAYOUT = Layout("asset", "uint8")
+_FIX_SPLIT = bytes.fromhex("aeef31f5")
+_FIX_SPLIT_LAYOUT = Layout("asset", "bytes32", "bytes")
 _TRANSFER_FROM = bytes.fromhex("23b872dd")
 _TRANSFER_FROM_LAYOUT = Layout("address", "address", "asset")
 _ASSET_VIEW = bytes.fromhex("8ea06f81")
@@ -35,8 +39,12 @@ _ASSET_ANSWER = Layout(
     "address", "uint8", "uint8", "uint32", "uint64", "uint64", "bytes32", "bytes32", "bytes32"
 )
 _LICENCES = bytes.fromhex("a199d70a")
+_SPLITS = bytes.fromhex("6cbdec7d")
+_SALE = bytes.fromhex("96032702")
+_SALE_ANSWER = Layout("uint8", "bytes32", "address")
 _ASSET = Layout("asset")
 _ADDRESS = Layout("address")
+_ADDRESSES = Layout("address", "address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,25 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
+class Sale:
+    """What a sale depends on.
+
+    Parameters
+    ----------
+    state
+        Only an active asset is sold.
+    split_hash
+        The hash of its split, 32 bytes, zeros if it has none.
+    owner
+        Who gets its income if it has no split; None if it has one.
+    """
+
+    state: AssetState
+    split_hash: bytes
+    owner: Address | None
+
+
+@dataclass(frozen=True, slots=True)
 class AssetRegistered:
     """An asset came into being; `metadata` and `uri` are empty if a version follows at once."""
 
@@ -99,7 +126,7 @@ class VersionPublished:
 
 @dataclass(frozen=True, slots=True)
 class SplitFixed:
-    """The split of an asset that had none was fixed."""
+    """The split of an asset that had none was fixed, or a successor took its place."""
 
     asset: AssetId
     split_hash: bytes
@@ -175,20 +202,24 @@ TRANSFER: Final = EventLayout(
 EVENTS: Final = by_topic(ASSET_REGISTERED, VERSION_PUBLISHED, SPLIT_FIXED, STATE_CHANGED, TRANSFER)
 
 
-def deploy_data(licences: Address = ZERO_ADDRESS) -> bytes:
+def deploy_data(licences: Address = ZERO_ADDRESS, splits: Address = ZERO_ADDRESS) -> bytes:
     """Return the data of the transaction that deploys the contract.
 
     Parameters
     ----------
     licences
         The contract that records offers, the zero address for none ever.
+    splits
+        The contract that checks and pays out splits, the zero address for none ever.
     """
-    return load_artefact("Assets").bytecode + _ADDRESS.encode(licences)
+    return load_artefact("Assets").bytecode + _ADDRESSES.encode(licences, splits)
 
 
-def runtime_code(licences: Address = ZERO_ADDRESS) -> bytes:
-    """Return the code the contract has once deployed with `licences`."""
-    return load_artefact("Assets").runtime_code(licences=_ADDRESS.encode(licences))
+def runtime_code(licences: Address = ZERO_ADDRESS, splits: Address = ZERO_ADDRESS) -> bytes:
+    """Return the code the contract has once deployed with `licences` and `splits`."""
+    return load_artefact("Assets").runtime_code(
+        licences=_ADDRESS.encode(licences), splits=_ADDRESS.encode(splits)
+    )
 
 
 def asset_id(owner: Address, salt: bytes) -> AssetId:
@@ -225,6 +256,7 @@ def register(
     split_hash: bytes = ZERO32,
     parents: Sequence[AssetId] = (),
     uri: str = "",
+    terms: bytes = b"",
 ) -> Call:
     """Register a draft: an asset that has no version yet.
 
@@ -244,12 +276,16 @@ def register(
         What it is made from, at most 32; put into ascending order here.
     uri
         Where the description is found, at most 1,024 bytes.
+    terms
+        The split to show, with claims on parents, and no offer; empty for nothing to show, which
+        is also what a contract older than Licences understands.
     """
-    return Call(
-        contract,
-        _REGISTER
-        + _REGISTER_LAYOUT.encode(salt, kind.number, split_hash, _ordered(parents), metadata, uri),
-    )
+    values = (salt, kind.number, split_hash, _ordered(parents), metadata, uri)
+    if terms:
+        data = _REGISTER_WITH_TERMS + _REGISTER_WITH_TERMS_LAYOUT.encode(*values, terms)
+    else:
+        data = _REGISTER + _REGISTER_LAYOUT.encode(*values)
+    return Call(contract, data)
 
 
 def publish(
@@ -288,7 +324,8 @@ def publish(
     uri
         Where the version is found, at most 1,024 bytes.
     offers
-        Encoded terms for Licences; empty where there is none.
+        The split to show, with claims on parents, and offers for Licences, in one encoding; empty
+        for neither.
     """
     arguments = _PUBLISH_ARGS.encode(
         asset, salt, kind.number, root, metadata, split_hash, _ordered(parents), uri
@@ -299,6 +336,11 @@ def publish(
 def set_state(contract: Address, asset: AssetId, state: AssetState) -> Call:
     """Retire an asset, bring it back, or revoke it for good."""
     return Call(contract, _SET_STATE + _SET_STATE_LAYOUT.encode(asset, state.number))
+
+
+def fix_split(contract: Address, asset: AssetId, *, split_hash: bytes, terms: bytes) -> Call:
+    """Give an asset without a split its first one, shown in `terms`; by its owner."""
+    return Call(contract, _FIX_SPLIT + _FIX_SPLIT_LAYOUT.encode(asset, split_hash, terms))
 
 
 def transfer(contract: Address, *, sender: Address, receiver: Address, asset: AssetId) -> Call:
@@ -314,6 +356,16 @@ def asset(contract: Address, asset: AssetId) -> View[Asset | None]:
 def licences(contract: Address) -> View[Address]:
     """Ask for the contract that records offers; the zero address if there is none."""
     return View(contract, _LICENCES, _decode_address)
+
+
+def splits(contract: Address) -> View[Address]:
+    """Ask for the contract that checks and pays out splits; the zero address if there is none."""
+    return View(contract, _SPLITS, _decode_address)
+
+
+def sale(contract: Address, asset: AssetId) -> View[Sale]:
+    """Ask for what a sale depends on; the ledger refuses an asset that is not there."""
+    return View(contract, _SALE + _ASSET.encode(asset), _decode_sale)
 
 
 def decode_event(topics: Sequence[bytes], data: bytes) -> Event | None:
@@ -351,3 +403,8 @@ def _decode_asset(data: bytes) -> Asset | None:
     if owner == ZERO_ADDRESS:
         return None
     return Asset(owner, _kind(kind), _state(state), *rest)
+
+
+def _decode_sale(data: bytes) -> Sale:
+    state, split_hash, owner = _SALE_ANSWER.decode(data)
+    return Sale(_state(state), split_hash, owner if split_hash == ZERO32 else None)

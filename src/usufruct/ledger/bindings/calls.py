@@ -85,3 +85,28 @@ def decode_with(
     """Return the event of a log, or None for an event that is not among `layouts`."""
     layout = layouts.get(topics[0]) if topics else None
     return layout.decode(topics, data) if layout else None
+
+
+def one(layout: Layout) -> Callable[[bytes], Any]:
+    """Return the decoder of an answer that holds one value."""
+
+    def decode(data: bytes) -> Any:
+        (value,) = layout.decode(data)
+        return value
+
+    return decode
+
+
+def wallet_signature(signature: bytes) -> bytes:
+    """Return a signature as contracts take it: an account's ends in 27 or 28, not in 0 or 1.
+
+    Raises
+    ------
+    BadInput
+        Not bytes. Signatures of contracts (EIP-1271) have any length and stay as they are.
+    """
+    if not isinstance(signature, bytes):
+        raise BadInput(f"a signature is bytes, not {signature!r}")
+    if len(signature) != 65 or signature[64] > 1:
+        return signature
+    return signature[:64] + bytes([signature[64] + 27])

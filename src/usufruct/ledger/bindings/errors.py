@@ -2,101 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from usufruct.errors import BadInput, TransactionReverted
-from usufruct.ledger.bindings.layout import Layout
-from usufruct.types import AssetKind, AssetState
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One custom error of a contract.
-
-    Parameters
-    ----------
-    name
-        Its name in the contract.
-    fields
-        Names of its values, in order.
-    layout
-        How they lie in the revert data after the selector.
-    text
-        What happened, with ``{field}`` where a value goes.
-    hint
-        What to do next.
-    """
-
-    name: str
-    fields: tuple[str, ...]
-    layout: Layout
-    text: str
-    hint: str | None = None
-
-    def error(self, data: bytes) -> TransactionReverted:
-        """Return the typed error for revert data without its selector.
-
-        Raises
-        ------
-        BadInput
-            The data is not this error's.
-        """
-        values = dict(zip(self.fields, self.layout.decode(data), strict=True))
-        shown = {field: _show(field, value) for field, value in values.items()}
-        return TransactionReverted(
-            self.text.format(**shown), name=self.name, arguments=shown, hint=self.hint
-        )
-
-
-def _words(names: type[AssetKind] | type[AssetState]) -> Callable[[int], str]:
-    words = [str(name) for name in names]
-    return lambda number: words[number] if number < len(words) else f"number {number}"
-
-
-_STATE = _words(AssetState)
-_KIND = _words(AssetKind)
-
-
-def _show(field: str, value: Any) -> Any:
-    if field in ("state", "from", "to") and isinstance(value, int):
-        return _STATE(value)
-    if field == "kind":
-        return _KIND(value)
-    return value.hex() if isinstance(value, bytes) else value
-
-
-def _refusal(
-    selector: str, name: str, fields: str, text: str, hint: str | None = None
-) -> tuple[bytes, Refusal]:
-    pairs = [field.split() for field in fields.split(", ")] if fields else []
-    layout = Layout(*(kind for kind, _ in pairs))
-    names = tuple(name for _, name in pairs)
-    return bytes.fromhex(selector), Refusal(name, names, layout, text, hint)
-
+from usufruct.ledger.bindings.market_errors import MARKET_REFUSALS
+from usufruct.ledger.bindings.refusals import Refusal as Refusal
+from usufruct.ledger.bindings.refusals import refusal
+from usufruct.ledger.bindings.token_errors import TOKEN_REFUSALS
 
 _OWN = "only the owner may do this; `usufruct asset show` names the owner"
 
 REFUSALS: Final = dict(
     (
         # Parties
-        _refusal("fbd849c6", "ZeroKey", "", "a party's key is all zeros"),
-        _refusal(
+        refusal("fbd849c6", "ZeroKey", "", "a party's key is all zeros"),
+        refusal(
             "48882cfa",
             "BadName",
             "uint256 length, uint256 limit",
             "a party's name has {length} bytes; it needs 1 to {limit}",
             "choose another name",
         ),
-        _refusal(
+        refusal(
             "ec3fe1b4",
             "NodeTooLong",
             "uint256 length, uint256 limit",
             "the node address has {length} bytes; at most {limit} are allowed",
         ),
         # Anchors
-        _refusal(
+        refusal(
             "7dbd396e",
             "NotGrowing",
             "bytes32 name, uint64 anchored, uint64 size",
@@ -105,91 +39,91 @@ REFUSALS: Final = dict(
             "from an old copy",
         ),
         # Assets
-        _refusal(
+        refusal(
             "cb3e2772",
             "UnknownAsset",
             "asset asset",
             "the asset {asset} is not on this ledger",
             "register it first, with the account and salt that its id was made from",
         ),
-        _refusal(
+        refusal(
             "33168ca0", "AssetExists", "asset asset", "the asset {asset} is registered already"
         ),
-        _refusal(
+        refusal(
             "c79bcb68",
             "NotAssetOwner",
             "asset asset, address owner, address caller",
             "{caller} does not own the asset {asset}; {owner} does",
             _OWN,
         ),
-        _refusal("bd3c9089", "UnknownKind", "uint8 kind", "the ledger knows no kind {kind}"),
-        _refusal(
+        refusal("bd3c9089", "UnknownKind", "uint8 kind", "the ledger knows no kind {kind}"),
+        refusal(
             "d044ed86",
             "KindDiffers",
             "asset asset, uint8 kind",
             "the asset {asset} is a {kind}, and that never changes",
             "publish as that kind, or register another asset",
         ),
-        _refusal(
+        refusal(
             "f03468a6",
             "ParentsDiffer",
             "asset asset",
             "the asset {asset} was registered with other parents, and those never change",
             "leave the parents out, or register another asset",
         ),
-        _refusal(
+        refusal(
             "69da99b7",
             "SplitDiffers",
             "asset asset, bytes32 split",
             "the split of the asset {asset} is fixed and is another",
             "leave the split out",
         ),
-        _refusal(
+        refusal(
             "42db51c1",
             "TooManyParents",
             "uint256 count, uint256 limit",
             "{count} parents are too many; at most {limit} are allowed",
         ),
-        _refusal(
+        refusal(
             "8e2358b2",
             "ParentsNotAscending",
             "asset parent",
             "the parents are not in ascending order, or {parent} is named twice",
         ),
-        _refusal(
+        refusal(
             "196d5d66",
             "UnknownParent",
             "asset parent",
             "the parent {parent} is not on this ledger",
             "register the parent first",
         ),
-        _refusal(
+        refusal(
             "bf341b2f",
             "RevokedParent",
             "asset parent",
             "the parent {parent} is revoked, so nothing new may be made from it",
         ),
-        _refusal("b263ae73", "ZeroRoot", "", "a version's content root is all zeros"),
-        _refusal(
+        refusal("b263ae73", "ZeroRoot", "", "a version's content root is all zeros"),
+        refusal(
             "a99e90bb",
             "UriTooLong",
             "uint256 length, uint256 limit",
             "the URI has {length} bytes; at most {limit} are allowed",
         ),
-        _refusal(
+        refusal(
             "2cbcc2c0",
             "NotPublishable",
             "asset asset, uint8 state",
             "the asset {asset} is {state} and takes no new version",
             "a retired asset can be brought back by its owner, a revoked one cannot",
         ),
-        _refusal(
+        refusal(
             "b03de5fe",
             "IllegalTransition",
             "asset asset, uint8 from, uint8 to",
             "the asset {asset} is {from} and cannot become {to}",
         ),
-        _refusal(
+        refusal(
             "09ef1558",
             "NoLicences",
             "",
@@ -197,48 +131,50 @@ REFUSALS: Final = dict(
             "publish without offers, or join a network whose contracts include Licences",
         ),
         # ERC-721, as OpenZeppelin has them
-        _refusal(
+        refusal(
             "64283d7b",
             "ERC721IncorrectOwner",
             "address sender, asset asset, address owner",
             "{sender} does not own the asset {asset}; {owner} does",
             _OWN,
         ),
-        _refusal(
+        refusal(
             "177e802f",
             "ERC721InsufficientApproval",
             "address operator, asset asset",
             "{operator} has no right to move the asset {asset}",
             _OWN,
         ),
-        _refusal("7e273289", "ERC721NonexistentToken", "asset asset", "there is no asset {asset}"),
-        _refusal(
+        refusal("7e273289", "ERC721NonexistentToken", "asset asset", "there is no asset {asset}"),
+        refusal(
             "64a0ae92",
             "ERC721InvalidReceiver",
             "address receiver",
             "{receiver} cannot receive an asset",
         ),
-        _refusal(
+        refusal(
             "a9fbf51f", "ERC721InvalidApprover", "address approver", "{approver} cannot approve"
         ),
-        _refusal(
+        refusal(
             "5b08ba18",
             "ERC721InvalidOperator",
             "address operator",
             "{operator} cannot be an operator",
         ),
-        _refusal("89c62b64", "ERC721InvalidOwner", "address owner", "{owner} cannot own assets"),
-        _refusal(
+        refusal("89c62b64", "ERC721InvalidOwner", "address owner", "{owner} cannot own assets"),
+        refusal(
             "73c6ac6e", "ERC721InvalidSender", "address sender", "{sender} cannot send an asset"
         ),
         # What Solidity itself throws
-        _refusal("08c379a0", "Error", "string reason", "the contract refused: {reason}"),
-        _refusal(
+        refusal("08c379a0", "Error", "string reason", "the contract refused: {reason}"),
+        refusal(
             "4e487b71",
             "Panic",
             "uint256 code",
             "the contract stopped on an internal check ({code})",
         ),
+        *MARKET_REFUSALS,
+        *TOKEN_REFUSALS,
     )
 )
 """Every refusal known here, by selector."""

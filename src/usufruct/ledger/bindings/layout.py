@@ -14,13 +14,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from usufruct.errors import BadInput
-from usufruct.types import Address, AssetId
+from usufruct.types import Address, AssetId, LicenceId, OfferId
 
 WORD: Final = 32
 MAX_ITEMS: Final = 4096
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
 _ASSET = re.compile(r"[0-9a-f]{64}\Z")
-_DYNAMIC = frozenset({"string", "bytes", "asset[]", "encoded"})
+_OFFER = re.compile(r"[0-9a-f]{48}\Z")
+_BYTES_UNITS = {"string": 1, "bytes": 1, "encoded": 1}
 
 Encoder = Callable[[Any], bytes]
 Decoder = Callable[[bytes], Any]
@@ -33,8 +34,10 @@ class Layout:
     ----------
     types
         Solidity's names ``uint8`` to ``uint256``, ``bytes1`` to ``bytes32``, ``address``, ``bool``,
-        ``string``, ``bytes``; and of our own ``asset`` (a ``uint256`` written as
-        :data:`~usufruct.types.AssetId`), ``asset[]``, and, to encode only, ``encoded``: bytes of
+        ``string``, ``bytes``; of our own ``asset``, ``licence`` and ``offer`` (a ``uint256``,
+        ``uint256`` and ``uint192`` written as :data:`~usufruct.types.AssetId`,
+        :data:`~usufruct.types.LicenceId` and :data:`~usufruct.types.OfferId`); lists of all
+        these but the two of any length (``asset[]``); and, to encode only, ``encoded``: bytes of
         another layout, as for a struct with dynamic fields.
     """
 
@@ -42,7 +45,7 @@ class Layout:
 
     def __init__(self, *types: str) -> None:
         self.types = types
-        self._codecs = tuple((name in _DYNAMIC, *_codec(name)) for name in types)
+        self._codecs = tuple((_unit(name), *_codec(name)) for name in types)
         self._head = WORD * len(types)
 
     def encode(self, *values: Any) -> bytes:
@@ -58,9 +61,9 @@ class Layout:
         heads: list[bytes] = []
         tails: list[bytes] = []
         offset = self._head
-        for (dynamic, encode, _), value in zip(self._codecs, values, strict=True):
+        for (unit, encode, _), value in zip(self._codecs, values, strict=True):
             encoded = encode(value)
-            if dynamic:
+            if unit:
                 heads.append(offset.to_bytes(WORD, "big"))
                 tails.append(encoded)
                 offset += len(encoded)
@@ -81,14 +84,13 @@ class Layout:
             raise BadInput(f"the ledger answered {len(data)} bytes where {end} or more are due")
         values: list[Any] = []
         position = 0
-        for dynamic, _, decode in self._codecs:
+        for unit, _, decode in self._codecs:
             word = data[position : position + WORD]
             position += WORD
-            if dynamic:
+            if unit:
                 if int.from_bytes(word, "big") != end:
                     raise BadInput("the ledger's answer is not canonical: offset")
                 length = int.from_bytes(data[end : end + WORD], "big")
-                unit = WORD if decode is _decode_assets else 1
                 size = -(-length * unit // WORD) * WORD
                 start = end + WORD
                 end = start + size
@@ -116,7 +118,40 @@ def asset_number(asset: AssetId) -> int:
     return int(asset, 16)
 
 
+def offer_number(offer: OfferId) -> int:
+    """Return an offer's id as the contract's number of 192 bits.
+
+    Raises
+    ------
+    BadInput
+        Not 48 lower-case hexadecimal digits.
+    """
+    if not isinstance(offer, str) or not _OFFER.match(offer):
+        raise BadInput(f"'{offer}' is not an offer", hint="its id has 48 hexadecimal digits")
+    return int(offer, 16)
+
+
+def licence_number(licence: LicenceId) -> int:
+    """Return a licence's id as its ERC-1155 token number.
+
+    Raises
+    ------
+    BadInput
+        Not 64 lower-case hexadecimal digits.
+    """
+    if not isinstance(licence, str) or not _ASSET.match(licence):
+        raise BadInput(f"'{licence}' is not a licence", hint="its id has 64 hexadecimal digits")
+    return int(licence, 16)
+
+
+def _unit(name: str) -> int:
+    """Return how many bytes an element takes behind an offset and a length, 0 if neither is."""
+    return WORD if name.endswith("[]") else _BYTES_UNITS.get(name, 0)
+
+
 def _codec(name: str) -> tuple[Encoder, Decoder]:
+    if name.endswith("[]"):
+        return _list(*_codec(name[:-2]))
     if match := re.fullmatch(r"uint(\d+)", name):
         return _uint(int(match[1]))
     if match := re.fullmatch(r"bytes(\d+)", name):
@@ -127,7 +162,8 @@ def _codec(name: str) -> tuple[Encoder, Decoder]:
         "string": (_encode_string, _decode_string),
         "bytes": (_encode_bytes, bytes),
         "asset": (_encode_asset, _decode_asset),
-        "asset[]": (_encode_assets, _decode_assets),
+        "licence": (lambda value: licence_number(value).to_bytes(WORD, "big"), _decode_licence),
+        "offer": (lambda value: offer_number(value).to_bytes(WORD, "big"), _decode_offer),
         "encoded": (bytes, bytes),
     }
     return others[name]
@@ -217,11 +253,23 @@ def _decode_asset(word: bytes) -> AssetId:
     return AssetId(word.hex())
 
 
-def _encode_assets(value: Any) -> bytes:
-    if len(value) > MAX_ITEMS:
-        raise BadInput(f"{len(value)} assets in one list are too many")
-    return len(value).to_bytes(WORD, "big") + b"".join(map(_encode_asset, value))
+def _decode_licence(word: bytes) -> LicenceId:
+    return LicenceId(word.hex())
 
 
-def _decode_assets(data: bytes) -> tuple[AssetId, ...]:
-    return tuple(AssetId(data[i : i + WORD].hex()) for i in range(0, len(data), WORD))
+def _decode_offer(word: bytes) -> OfferId:
+    if any(word[:8]):
+        raise BadInput("the ledger's answer is not canonical: more than 192 bits")
+    return OfferId(word[8:].hex())
+
+
+def _list(encode: Encoder, decode: Decoder) -> tuple[Encoder, Decoder]:
+    def encode_all(values: Any) -> bytes:
+        if len(values) > MAX_ITEMS:
+            raise BadInput(f"{len(values)} elements in one list are too many")
+        return len(values).to_bytes(WORD, "big") + b"".join(map(encode, values))
+
+    def decode_all(data: bytes) -> tuple[Any, ...]:
+        return tuple(decode(data[i : i + WORD]) for i in range(0, len(data), WORD))
+
+    return encode_all, decode_all

@@ -1,0 +1,276 @@
+"""What the contracts Splits and Licences refuse."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from usufruct.ledger.bindings.refusals import refusal
+
+MARKET_REFUSALS: Final = (
+    # Splits
+    refusal(
+        "c445a3bb",
+        "NotAssets",
+        "address caller",
+        "only the contract Assets may do this, not {caller}",
+        "this call is made by publishing; do not call it yourself",
+    ),
+    refusal(
+        "daac789b",
+        "NotSplits",
+        "address caller",
+        "only the contract Splits may do this, not {caller}",
+        "change a split with `usufruct split succeed`",
+    ),
+    refusal(
+        "3321dd62",
+        "SplitNotShown",
+        "bytes32 split",
+        "the asset names the split {split}, and nobody showed what it is",
+        "publish with the split in full",
+    ),
+    refusal(
+        "0b1237de",
+        "WrongSplit",
+        "bytes32 expected, bytes32 shown",
+        "the split shown is {shown}, and the asset names {expected}",
+        "show exactly the split whose hash the asset names",
+    ),
+    refusal(
+        "97af4f07",
+        "BadSplit",
+        "uint8 split_fault",
+        "the split is not well made: {split_fault}",
+        "make it anew with `usufruct split`",
+    ),
+    refusal(
+        "cf4ab882",
+        "RoyaltyMissing",
+        "asset parent, uint256 due, uint256 given",
+        "the split gives {given} parts per million to the income of the parent {parent}; "
+        "{due} are due",
+        "raise the parent's share, or show a licence of the parent with a lower royalty",
+    ),
+    refusal(
+        "ec23f45a",
+        "BadClaim",
+        "licence licence",
+        "the licence {licence} gives its holder no terms to make something from a parent",
+        "it must be the registrar's own, of one of the parents, paid for good, not ended, "
+        "and not for calls",
+    ),
+    refusal(
+        "6d1af30e",
+        "NotCurrentSplit",
+        "bytes32 split",
+        "the asset's income is divided by another split now: {split}",
+        "begin with the split in force; `usufruct split show` names it",
+    ),
+    refusal(
+        "adcd010f",
+        "NotNextVersion",
+        "uint32 version",
+        "the version {version} does not follow the split in force",
+        "a successor has the next version",
+    ),
+    refusal(
+        "303174d9",
+        "ConsentMissing",
+        "address payee",
+        "{payee} would get less and has not signed",
+        "ask this payee to sign the successor",
+    ),
+    refusal(
+        "411cb000",
+        "NothingFalls",
+        "",
+        "nobody's share falls, so it is the same split again",
+        "a successor gives somebody less and others more",
+    ),
+    refusal(
+        "4d63c252",
+        "NothingToPay",
+        "",
+        "there is nothing to divide, and nothing owed",
+        "look again when a sale has been paid",
+    ),
+    refusal(
+        "525d8c80",
+        "NotPayee",
+        "address payee",
+        "only {payee} itself may send its share elsewhere",
+        "leave out where to, and it goes to the payee",
+    ),
+    # Licences: offers
+    refusal(
+        "b81f6df4",
+        "NotActive",
+        "asset asset, uint8 state",
+        "the asset {asset} is {state}, and only active assets are sold",
+        "publish a version first, or bring the asset back",
+    ),
+    refusal(
+        "5c312220",
+        "UnknownOffer",
+        "offer offer",
+        "there is no offer {offer}",
+        "take the offer's terms exactly as its maker published them",
+    ),
+    refusal(
+        "cfbac628",
+        "OfferExists",
+        "offer offer",
+        "the offer {offer} was made before",
+        "another salt makes another offer of the same terms",
+    ),
+    refusal(
+        "f39c8b8c",
+        "OfferIsClosed",
+        "offer offer",
+        "the offer {offer} is closed",
+        "look for another offer of the asset",
+    ),
+    refusal(
+        "b705a5b9",
+        "SoldOut",
+        "offer offer, uint32 cap",
+        "all {cap} licences of the offer {offer} are sold",
+        "look for another offer of the asset",
+    ),
+    refusal(
+        "5d35c429",
+        "NotListed",
+        "address holder",
+        "{holder} is not on the offer's list of who may hold a licence",
+        "ask the owner for the present list, or to be put on it",
+    ),
+    refusal(
+        "427a17ce",
+        "BadOffer",
+        "uint8 offer_fault",
+        "the offer cannot be used like this: {offer_fault}",
+        "change the offer's terms",
+    ),
+    # Licences: buying
+    refusal(
+        "195a3ca1",
+        "WrongValue",
+        "uint256 sent, uint256 price",
+        "{sent} wei were sent where {price} are asked for",
+        "send the price exactly; offers in a token take no coin",
+    ),
+    refusal(
+        "74bf1a03",
+        "TokenTookFee",
+        "uint256 received, uint256 price",
+        "{received} arrived where the price is {price}",
+        "the token takes a fee or moved nothing; it cannot pay for this offer",
+    ),
+    refusal(
+        "5cd5d233",
+        "BadSignature",
+        "",
+        "the signature is not the holder's",
+        "have the holder sign exactly this, on this ledger",
+    ),
+    # Licences: licences
+    refusal(
+        "49adf88f",
+        "UnknownLicence",
+        "licence licence",
+        "there is no licence {licence}",
+        "it was never sold, or was refunded",
+    ),
+    refusal(
+        "2f5ea621",
+        "NotHolder",
+        "licence licence, address caller",
+        "{caller} does not hold the licence {licence}",
+        "use the account that holds it or paid for it",
+    ),
+    refusal(
+        "33dece42",
+        "NotTransferable",
+        "licence licence",
+        "licences like {licence} do not change hands",
+        "buy another for the new holder",
+    ),
+    refusal(
+        "18874730",
+        "InRefundWindow",
+        "licence licence, uint32 time",
+        "the price of the licence {licence} is not settled; its window ends at {time}",
+        "acknowledge the content, or wait and have the price released",
+    ),
+    refusal(
+        "95facc49",
+        "Expired",
+        "licence licence, uint32 time",
+        "it is too late for the licence {licence}: the time ended at {time}",
+        "renew the licence; a challenge is possible only before the window ends",
+    ),
+    refusal(
+        "cc318359",
+        "Settled",
+        "licence licence",
+        "the price of the licence {licence} is settled",
+        "nothing is left to challenge, pay out or refund",
+    ),
+    refusal(
+        "88855832",
+        "NotYet",
+        "licence licence, uint256 time",
+        "the price of the licence {licence} cannot go before {time}",
+        "wait until then; to get it back, challenge within the window first",
+    ),
+    refusal(
+        "85f8bca5",
+        "AlreadyChallenged",
+        "licence licence",
+        "the licence {licence} was challenged before",
+        "wait for the owner's answer, or for the window to pass again",
+    ),
+    refusal(
+        "f596917e",
+        "IsChallenged",
+        "licence licence",
+        "the licence {licence} is challenged, so its price is not released",
+        "send the content and have the holder acknowledge it, or refund",
+    ),
+    refusal(
+        "e3710d2b",
+        "NotCounted",
+        "licence licence",
+        "the uses of the licence {licence} are not counted",
+        "no use needs recording",
+    ),
+    refusal(
+        "5eb5f274",
+        "UseNotGrowing",
+        "licence licence, uint32 used, uint32 total",
+        "{used} uses of the licence {licence} are recorded already, so {total} is no news",
+        "sign the total of all uses, not those since the last time",
+    ),
+    refusal(
+        "f243c608",
+        "UsesExhausted",
+        "licence licence, uint32 granted, uint32 total",
+        "the licence {licence} is good for {granted} uses, not for {total}",
+        "renew it, or buy another",
+    ),
+    refusal(
+        "d0bc377a",
+        "NothingToRenew",
+        "licence licence",
+        "the licence {licence} lasts for ever and its uses are not counted",
+        "there is nothing to renew",
+    ),
+    refusal(
+        "3071b09a",
+        "WrongPayee",
+        "address expected, address given",
+        "the money can only go back to {expected}, not to {given}",
+        "refund to who paid",
+    ),
+)
+"""Selector and refusal of each error of Splits and Licences."""

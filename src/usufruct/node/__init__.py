@@ -1,0 +1,1 @@
+"""A party's HTTP service: catalogue, terms, delivery."""
