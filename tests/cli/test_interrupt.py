@@ -65,7 +65,7 @@ def test_init(usufruct: Command, tmp_path: Path, seed: int):
     new = tmp_path / "new"
     child = spawn("init", "--name", "N", "--json", "--home", str(new), ready=True)
     code, out, err = interrupt(child, 0.001 + 0.6 * random.Random(seed).random())
-    assert code in (0, 130), (code, err)
+    assert code in (0, 130), (code, out, err)
     assert "Traceback" not in err and "Exception" not in err
     assert not out or json.loads(out)
     if code == 130 and not (new / "home.json").exists():

@@ -7,95 +7,28 @@ against it, at the time the next block will have (`now`).
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from eth_abi import encode
-
-from usufruct.crypto.hash import keccak256
-
-ZERO = bytes(32)
-NOBODY = "0x" + "00" * 20
-COIN = NOBODY
-WHOLE = 1_000_000
-FOR_EVER = 0
-UNCOUNTED = 2**32 - 1
-DRAFT, ACTIVE, RETIRED, REVOKED = range(4)
-CALL = 3
-MOVES = {
-    (DRAFT, REVOKED), (ACTIVE, RETIRED), (ACTIVE, REVOKED), (RETIRED, ACTIVE), (RETIRED, REVOKED)
-}  # fmt: skip
-OFFER = (
-    "(uint256,uint8,uint128,address,uint32,uint32,uint32,uint32,uint32,bool,bytes32,bytes32,uint64)"
+from tests.contracts.market_terms import (
+    ACTIVE,
+    CALL,
+    COIN,
+    DRAFT,
+    FOR_EVER,
+    MOVES,
+    NOBODY,
+    REVOKED,
+    UNCOUNTED,
+    WHOLE,
+    ZERO,
+    Offer,
+    Split,
+    bad_split,
+    wallet,
 )
-SPLIT = "(uint256,uint32,address[],uint32[])"
-CLAIM = f"(uint64,{OFFER})"
-
-
-class Offer(NamedTuple):
-    asset: int
-    use: int = 0
-    price: int = 0
-    token: str = COIN
-    period: int = 0
-    uses: int = 0
-    cap: int = 0
-    window: int = 0
-    royalty: int = 0
-    transferable: bool = False
-    root: bytes = ZERO
-    terms: bytes = ZERO
-    salt: int = 0
-
-    @property
-    def id(self) -> int:
-        return _offer_id(self)
-
-
-@functools.lru_cache(50_000)
-def _offer_id(offer: Offer) -> int:
-    return int.from_bytes(keccak256(encode([OFFER], [tuple(offer)]))) % 2**192
-
-
-class Split(NamedTuple):
-    asset: int
-    version: int
-    payees: tuple[str, ...]
-    shares: tuple[int, ...]
-
-    @property
-    def hash(self) -> bytes:
-        return _split_hash(self)
-
-    def share(self, payee: str) -> int:
-        return dict(zip(self.payees, self.shares, strict=False)).get(payee, 0)
-
-
-@functools.lru_cache(50_000)
-def _split_hash(split: Split) -> bytes:
-    return keccak256(encode(["uint256", "uint32", "address[]", "uint32[]"], split))
-
-
-def opening(split: Split | None, claims: Sequence[tuple[int, Offer]] = ()) -> bytes:
-    """Return the split's part of a blob; without a split but with claims an empty one."""
-    if split is None and not claims:
-        return b""
-    return encode([SPLIT, f"{CLAIM}[]"], [split or (0, 0, [], []), list(claims)])
-
-
-def blob(split: bytes, offers: Sequence[Offer] = ()) -> bytes:
-    return encode(["bytes", f"{OFFER}[]"], [split, list(offers)]) if split or offers else b""
-
-
-def leaf(holder: str) -> bytes:
-    return keccak256(keccak256(bytes(12) + bytes.fromhex(holder[2:])))
-
-
-def pair(a: bytes, b: bytes) -> bytes:
-    return keccak256(min(a, b) + max(a, b))
+from tests.contracts.market_tokens import Tokens
 
 
 @dataclass
@@ -123,56 +56,6 @@ class Licence:
     used: int = 0
     payer: str = NOBODY
     challenged: int = 0
-
-
-@dataclass
-class Tokens:
-    """Who holds what. `kinds`: coin, dollar, plain, fee, false, block."""
-
-    kinds: dict[str, str] = field(default_factory=lambda: {COIN: "coin"})
-    money: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    allowed: dict[tuple[str, str], int] = field(default_factory=dict)
-    blocked: set[str] = field(default_factory=set)
-    stones: set[str] = field(default_factory=set)
-
-    def stuck(self, token: str, source: str, target: str, amount: int) -> set[str]:
-        """Why this transfer fails: names of errors, empty if it does not."""
-        kind = self.kinds[token]
-        poor = self.money[token, source] < amount
-        if kind == "coin":
-            return {"FailedCall", "Error", ""} if target in self.stones else set()
-        if kind == "dollar":
-            return {"ERC20InsufficientBalance"} if poor else set()
-        if kind == "false":
-            return {"SafeERC20FailedOperation"}
-        if kind == "block" and {source, target} & self.blocked:
-            return {"Error"}
-        return {"Error"} if poor else set()
-
-    def refused(self, token: str, source: str, target: str, amount: int) -> set[str]:
-        """As `stuck`, for what Licences takes by its allowance."""
-        wrong = self.stuck(token, source, target, amount)
-        kind = self.kinds[token]
-        if kind not in ("coin", "false") and self.allowed.get((token, source), 0) < amount:
-            wrong = wrong | {"ERC20InsufficientAllowance" if kind == "dollar" else "Error"}
-        return wrong
-
-    def move(self, token: str, source: str, target: str, amount: int) -> int:
-        """Do the transfer and return what arrives."""
-        fee = amount // 100 if self.kinds[token] == "fee" else 0
-        self.money[token, source] -= amount
-        self.money[token, target] += amount - fee
-        if fee:
-            self.money[token, FEES] += fee
-        return amount - fee
-
-    def spend(self, token: str, source: str, amount: int) -> None:
-        allowed = self.allowed.get((token, source))
-        if allowed is not None and allowed != 2**256 - 1:
-            self.allowed[token, source] = allowed - amount
-
-
-FEES = "0x0000000000000000000000000000000000000fee"
 
 
 @dataclass
@@ -645,26 +528,3 @@ class Model:
             self.owed[split, token, payee] = 0
             self.tokens.move(token, self.wallet(split), to, due)
         return wrong
-
-
-def bad_split(split: Split) -> set[str]:
-    numbers = [int(payee, 16) for payee in split.payees]
-    good = (
-        1 <= len(numbers) <= 64
-        and len(numbers) == len(split.shares)
-        and 0 not in numbers
-        and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
-        and all(share > 0 for share in split.shares)
-        and sum(split.shares) == WHOLE
-    )
-    return set() if good else {"BadSplit"}
-
-
-@functools.lru_cache(50_000)
-def wallet(splits: str, implementation: str, split: bytes) -> str:
-    """CREATE2 (EIP-1014) of the EIP-1167 clone that Splits makes with the hash as salt."""
-    clone = bytes.fromhex(
-        f"3d602d80600a3d3981f3363d3d373d3d3d363d73{implementation[2:]}5af43d82803e903d91602b57fd5bf3"
-    )
-    made = keccak256(b"\xff" + bytes.fromhex(splits[2:]) + split + keccak256(clone))
-    return "0x" + made[12:].hex()

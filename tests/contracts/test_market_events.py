@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contracts.evm import Log
 from tests.contracts.market_engine import abi, running_chain
-from tests.contracts.market_model import COIN, NOBODY, OFFER, UNCOUNTED, ZERO, Offer, Split, wallet
-from tests.contracts.market_world import Dice, World
+from tests.contracts.market_steps import Steps
+from tests.contracts.market_terms import COIN, NOBODY, OFFER, UNCOUNTED, ZERO, Offer, Split, wallet
+from tests.contracts.market_world import Dice
 from tests.ledger.chain import OPERATOR
 
 from usufruct.crypto.hash import keccak256
@@ -24,7 +24,7 @@ from usufruct.ledger.transport import HttpTransport
 
 pytestmark = pytest.mark.engine
 
-STEPS = 1_200
+STEPS = 700
 LAST = 2**32 - 1
 
 
@@ -196,17 +196,17 @@ class Replay:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world() -> Iterator[Steps]:
     with running_chain(history=True) as chain:
-        made = World(chain, gifts=False)
+        made = Steps(chain, gifts=False)
         dice = Dice(7)
         while sum(made.done.values()) < STEPS:
             made.any_step(dice)
         yield made
 
 
-@pytest.fixture
-def replay(world: World) -> Replay:
+@pytest.fixture(scope="module")
+def replay(world: Steps) -> Replay:
     names = world.contracts | {
         world.on.assets: "Assets",
         world.on.licences: "Licences",
@@ -219,7 +219,7 @@ def replay(world: World) -> Replay:
     return made
 
 
-def test_the_run_was_of_everything(world: World) -> None:
+def test_the_run_was_of_everything(world: Steps) -> None:
     changing = {
         entry
         for contract in ("Licences", "Splits")
@@ -234,7 +234,7 @@ def test_the_run_was_of_everything(world: World) -> None:
     assert max(world.model.depth(split) for split in world.model.shapes) >= 3
 
 
-def test_events_give_every_balance(world: World, replay: Replay) -> None:
+def test_events_give_every_balance(world: Steps, replay: Replay) -> None:
     wallets = [wallet(world.on.splits, world.model.implementation, s) for s in replay.shapes]
     contracts = [world.on.licences, *wallets]
     accounts = [*world.everyone, *contracts]
@@ -246,7 +246,7 @@ def test_events_give_every_balance(world: World, replay: Replay) -> None:
     assert any(replay.money[COIN, one] for one in contracts)
 
 
-def test_events_give_every_asset_offer_and_split(world: World, replay: Replay) -> None:
+def test_events_give_every_asset_offer_and_split(world: Steps, replay: Replay) -> None:
     asked: list[tuple[str, str, tuple[Any, ...], Any]] = []
     for asset, split in replay.governing.items():
         owner = replay.owners[asset] if split == ZERO else NOBODY
@@ -270,7 +270,7 @@ def test_events_give_every_asset_offer_and_split(world: World, replay: Replay) -
     assert set(replay.shapes) == set(world.model.shapes)
 
 
-def test_events_give_every_licence(world: World, replay: Replay) -> None:
+def test_events_give_every_licence(world: Steps, replay: Replay) -> None:
     asked: list[tuple[str, str, tuple[Any, ...], Any]] = []
     for offer, sold in replay.sold.items():
         for number in (offer << 64 | serial for serial in range(1, sold + 1)):
@@ -295,8 +295,8 @@ def test_events_give_every_licence(world: World, replay: Replay) -> None:
             assert world.chain.view("Licences", world.on.licences, *view) is approved
 
 
-@pytest.fixture
-def index(world: World, tmp_path: Path) -> Iterator[Index]:
+@pytest.fixture(scope="module")
+def index(world: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     transport = HttpTransport(world.chain.url)
     on = world.on
     places = {
@@ -317,14 +317,14 @@ def index(world: World, tmp_path: Path) -> Iterator[Index]:
         operator=OPERATOR.public,
         created="2026-11-22T12:00:00Z",
     )
-    made = Index(tmp_path / "index.sqlite")
+    made = Index(tmp_path_factory.mktemp("index") / "index.sqlite")
     made.sync(Reader(transport, network))
     yield made
     made.close()
     transport.close()
 
 
-def test_the_index_says_what_events_say(world: World, replay: Replay, index: Index) -> None:
+def test_the_index_says_what_events_say(world: Steps, replay: Replay, index: Index) -> None:
     for asset, split in replay.governing.items():
         found = index.asset(f"{asset:064x}")
         assert found is not None

@@ -3,110 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_abi import encode
-from tests.contracts.market_engine import HOSTILE, Done, Key, Refused, abi, running_chain, typed
-from tests.contracts.market_model import COIN, WHOLE, ZERO, Offer, Split, blob, opening, wallet
+from tests.contracts.market_engine import HOSTILE, Refused, abi, running_chain, typed
+from tests.contracts.market_stage import (
+    BUYER,
+    DAY,
+    OTHER,
+    OWNER,
+    THIRD,
+    Stage,
+    authorization,
+    refused,
+)
+from tests.contracts.market_terms import COIN, WHOLE, ZERO, Offer, Split, blob, opening
 from tests.contracts.market_world import KEYS, REGISTER, RICH, World
 
 from usufruct.crypto.hash import keccak256
 
 pytestmark = pytest.mark.engine
-
-OWNER, BUYER, OTHER, THIRD = (key.address for key in KEYS[:4])
-REENTRANT = keccak256(b"ReentrancyGuardReentrantCall()")[:4]
-COINS, LICENCE = 4, 4  # moods of an Account: strike
-DAY = 86_400
-
-
-class Stage:
-    """Short words for what these tests do over and over."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.chain, self.on = world, world.chain, world.on
-        self.count = 0
-
-    def call(self, who: str, contract: str, function: str, *args: Any, **more: Any) -> Done:
-        to = more.pop("to", None) or getattr(self.on, contract.lower(), None)
-        return self.chain.do(who, to, abi(contract).encode(function, *args), **more)
-
-    def view(self, contract: str, function: str, *args: Any) -> Any:
-        return self.chain.view(contract, getattr(self.on, contract.lower()), function, *args)
-
-    def asset_id(self, owner: str, salt: int) -> int:
-        return int.from_bytes(keccak256(bytes.fromhex(owner[2:]) + salt.to_bytes(16, "big")))
-
-    def asset(self, shares: dict[str, int] | None = None, owner: str = OWNER) -> int:
-        """Publish an asset whose income is divided so."""
-        self.count += 1
-        asset = self.asset_id(owner, self.count)
-        split = self.split(asset, shares) if shares else None
-        args = (
-            asset, self.count.to_bytes(16, "big"), 0, b"\1" * 32, ZERO,
-            split.hash if split else ZERO, [], "",
-        )  # fmt: skip
-        self.call(owner, "Assets", "publish", args, blob(opening(split)))
-        return asset
-
-    def split(self, asset: int, shares: dict[str, int], version: int = 1) -> Split:
-        order = sorted(shares, key=lambda payee: int(payee, 16))
-        return Split(asset, version, tuple(order), tuple(shares[payee] for payee in order))
-
-    def wallet(self, split: Split) -> str:
-        return wallet(self.on.splits, self.world.model.implementation, split.hash)
-
-    def offer(self, asset: int, owner: str = OWNER, **terms: Any) -> Offer:
-        self.count += 1
-        made = Offer(asset, salt=self.count, **terms)
-        self.call(owner, "Licences", "makeOffers", [tuple(made)])
-        return made
-
-    def buy(self, offer: Offer, who: str = BUYER, holder: str | None = None, **more: Any) -> int:
-        """Buy and return the serial."""
-        value = offer.price if offer.token == COIN else 0
-        args = (tuple(offer), holder or who, [])
-        self.call(who, "Licences", "buy", *args, value=value, **more)
-        return self.view("Licences", "offerState", offer.id)[0]
-
-    def token(self, kind: str, *holders: str, amount: int = RICH) -> str:
-        token = self.chain.create(kind)
-        for holder in holders or (BUYER,):
-            data = abi("PlainToken").encode("mint", holder, amount)
-            self.chain.do(holder, token, data)
-            data = abi("PlainToken").encode("approve", self.on.licences, amount)
-            self.chain.do(holder, token, data)
-        return token
-
-    def held(self, token: str, account: str) -> int:
-        if token == COIN:
-            return int(self.chain.rpc("eth_getBalance", account, "latest"), 16)
-        return self.chain.view("PlainToken", token, "balanceOf", account)
-
-    def account(self, key: Key = KEYS[0], coins: int = 0, licence: int = 0) -> str:
-        made = self.chain.create("Account", key.address)
-        self.chain.do(OWNER, made, abi("Account").encode("setMoods", coins, licence))
-        return made
-
-    def withdraw(self, split: Split, token: str, **more: Any) -> Done:
-        return self.call(THIRD, "Splits", "withdraw", tuple(split), token, **more)
-
-    def owed(self, split: Split, token: str, payee: str) -> int:
-        return self.view("Splits", "owed", split.hash, token, payee)
-
-    def acknowledge(self, offer: Offer, serial: int, key: Key) -> Done:
-        struct = "Acknowledgement(uint256 licence,bytes32 root)"
-        licence = offer.id << 64 | serial
-        digest = typed("Usufruct Licences", self.on.licences, struct, licence, ZERO)
-        args = (tuple(offer), serial, ZERO, key.sign(digest))
-        return self.call(THIRD, "Licences", "acknowledge", *args)
-
-
-def refused(*names: str) -> Any:
-    return pytest.raises(Refused, match=f"^({'|'.join(names)})")
 
 
 @pytest.fixture(scope="module")
@@ -351,16 +270,6 @@ def test_a_token_that_takes_any_call_in_silence_pays_nobody(stage: Stage) -> Non
 
 
 # signatures carried by strangers
-
-
-def authorization(stage: Stage, offer: Offer, holder: str, key: Key, salt: bytes) -> bytes:
-    nonce = keccak256(encode(["uint256", "address", "bytes32"], [offer.id, holder, salt]))
-    struct = (
-        "ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,"
-        "uint256 validBefore,bytes32 nonce)"
-    )
-    values = (key.address, stage.on.licences, offer.price, 0, 2**255, nonce)
-    return key.sign(typed("Test Dollar", stage.on.dollar, struct, *values))
 
 
 def test_who_carries_an_authorization_can_change_nothing_of_it(stage: Stage) -> None:
@@ -628,273 +537,138 @@ def test_a_licence_ends_to_the_second(stage: Stage) -> None:
                 stage.call(THIRD, "Licences", "recordUse", *args)
 
 
-# calling back in
+def test_a_window_ends_to_the_second(stage: Stage) -> None:
+    offer = stage.offer(stage.asset(), price=1_000, window=100)
+    first, second = stage.buy(offer), stage.buy(offer)
+    end = stage.chain.time + 100  # of the second
+
+    def at(time: int, who: str, function: str, *args: Any) -> None:
+        """Call at that time; a refused call takes none."""
+        stage.chain.wait(time - stage.chain.time - 1)
+        stage.call(who, "Licences", function, tuple(offer), *args)
+
+    with refused("NotYet"):
+        at(end - 1, THIRD, "release", [second])
+    at(end - 1, BUYER, "challenge", second)
+    third = stage.buy(offer)
+    late = stage.chain.time + 100
+    with refused("Expired"):
+        at(late, BUYER, "challenge", third)
+    stage.call(THIRD, "Licences", "release", tuple(offer), [third])
+    assert stage.chain.time == late
+    with refused("IsChallenged"):
+        stage.call(THIRD, "Licences", "release", tuple(offer), [second])
+    with refused("Expired"):
+        stage.call(BUYER, "Licences", "challenge", tuple(offer), first)
 
 
-class Attack:
-    """A market in which one hostile contract could do everything, if it were let."""
-
-    def __init__(self, stage: Stage, attacker: str, token: str = COIN) -> None:
-        self.stage, self.attacker = stage, attacker
-        stage.chain.fund(attacker, RICH)
-        asset = stage.asset(shares := {KEYS[0].address: 600_000, OTHER: 400_000})
-        split = stage.split(asset, shares)
-        free = stage.offer(asset, transferable=True)
-        dollars = stage.offer(asset, token=stage.on.dollar, price=0)
-        counted = stage.offer(asset, price=1, uses=9)
-        open_ = stage.offer(asset, price=10, window=DAY)
-        ended = stage.offer(asset, price=10, window=50)
-        mine = [stage.buy(free, holder=attacker) for _ in range(2)]
-        used = stage.buy(counted)
-        waiting = [stage.buy(open_) for _ in range(3)]
-        challenged = stage.buy(open_, attacker)
-        released = stage.buy(ended)
-        stage.chain.wait(60)
-        other = stage.asset(shares)
-        second = stage.split(other, shares)
-        stage.buy(stage.offer(other, price=1_000))
-        third_asset = stage.asset(shares)
-        third = stage.split(third_asset, shares)
-        stage.buy(stage.offer(third_asset, price=1_000))
-        stage.call(THIRD, "Splits", "credit", tuple(third), COIN)
-        stage.call(OWNER, "Assets", "transferFrom", OWNER, attacker, asset)
-        new = stage.split(asset, {KEYS[0].address: 500_000, OTHER: 500_000}, 2)
-        signed_use = self._sign("Use(uint256 licence,uint32 total)", counted.id << 64 | used, 1)
-        signed_root = self._sign(
-            "Acknowledgement(uint256 licence,bytes32 root)", open_.id << 64 | waiting[0], ZERO
-        )
-        succession = typed(
-            "Usufruct Splits",
-            stage.on.splits,
-            "Succession(uint256 asset,bytes32 from,bytes32 to)",
-            asset, split.hash, new.hash,
-        )  # fmt: skip
-        paid = authorization(stage, dollars, attacker, KEYS[1], ZERO)
-        ids = [free.id << 64 | serial for serial in mine]
-        self.calls: dict[str, tuple[Any, ...]] = {
-            "buy": (tuple(free), attacker, []),
-            "buyWithPermit": (tuple(dollars), attacker, [], 0, 27, ZERO, ZERO),
-            "buyWithAuthorization": (
-                tuple(dollars), attacker, [], BUYER, 0, 2**255, ZERO, paid
-            ),
-            "renew": (tuple(counted), used),
-            "recordUse": (counted.id << 64 | used, 1, signed_use),
-            "challenge": (tuple(open_), challenged),
-            "acknowledge": (tuple(open_), waiting[0], ZERO, signed_root),
-            "refund": (tuple(open_), waiting[1], BUYER),
-            "release": (tuple(ended), [released]),
-            "safeTransferFrom": (attacker, THIRD, ids[0], 1, b""),
-            "safeBatchTransferFrom": (attacker, THIRD, ids[1:], [1], b""),
-            "setApprovalForAll": (THIRD, True),
-            "makeOffers": ([tuple(Offer(asset, salt=10**6))],),
-            "closeOffer": (tuple(ended),),
-            "sync": (asset,),
-            "withdraw": (tuple(second), COIN),
-            "credit": (tuple(second), COIN),
-            "claim": (third.hash, COIN, OTHER, OTHER),
-            "succeed": (tuple(split), tuple(new), [KEYS[0].sign(succession)]),
-        }  # fmt: skip
-        self.open, self.waiting, self.paid_for = open_, waiting, {"renew": 1}
-        self.licences = [(open_, n) for n in (*waiting, challenged)] + [(ended, released)]
-        self.wallets = [(s, stage.wallet(s)) for s in (split, new, second, third)]
-
-    def _sign(self, struct: str, licence: int, value: Any) -> bytes:
-        return KEYS[1].sign(
-            typed("Usufruct Licences", self.stage.on.licences, struct, licence, value)
-        )
-
-    def arm(self) -> None:
-        """Prepare every call, after seeing that each would be done outside."""
-        stage = self.stage
-        for function, args in self.calls.items():
-            contract = "Splits" if function in SPLITS else "Licences"
-            to = getattr(stage.on, contract.lower())
-            data, value = abi(contract).encode(function, *args), self.paid_for.get(function, 0)
-            request = {"from": self.attacker, "to": to, "data": "0x" + data.hex()}
-            stage.chain.dry(request | {"value": hex(value), "gas": hex(3_000_000)})
-            stage.call(OWNER, "Account", "arm", to, value, data, to=self.attacker)
-
-    def struck(self, done: Done) -> dict[str, bytes | None]:
-        """Function -> error selector, None if it was let in, of a transaction's attacks."""
-        found: dict[str, bytes | None] = {}
-        for log in done.logs:
-            if log.address == self.attacker and log.topics[0] in abi("Account").events:
-                name, values = abi("Account").event(log)
-                if name == "Struck":
-                    function = list(self.calls)[values["index"]]
-                    found[function] = None if values["ok"] else values["selector"]
-        return found
-
-    def books_agree(self) -> None:
-        """Licences holds what waits; wallets hold what they owe."""
-        stage, waits = self.stage, 0
-        for offer, serial in self.licences:
-            state = stage.view("Licences", "licence", offer.id << 64 | serial)
-            waits += offer.price if state[3] and offer.token == COIN else 0
-        assert stage.held(COIN, stage.on.licences) == waits
-        for split, at in self.wallets:
-            assert stage.held(COIN, at) >= stage.view("Splits", "reserved", split.hash, COIN)
-
-
-SPLITS = {"withdraw", "credit", "claim", "succeed"}
-UNGUARDED = {"recordUse", "challenge", "setApprovalForAll", "makeOffers", "closeOffer", "sync"}
-ONLY_OURS = {"setOffers", "opened"}
-
-
-def check(struck: dict[str, bytes | None], inside: str, attack: Attack) -> None:
-    """Within a contract its guarded functions are shut; what is open is open harmlessly."""
-    assert set(struck) == set(attack.calls)
-    for function, error in struck.items():
-        here = ("Splits" if function in SPLITS else "Licences") == inside
-        if here and function not in UNGUARDED:
-            assert error == REENTRANT, (function, error)
-    attack.books_agree()
-
-
-def test_every_function_is_attacked(stage: Stage) -> None:
-    attack = Attack(stage, stage.account())
-    changing = set()
-    for contract in ("Licences", "Splits"):
-        changing |= {
-            entry["name"]
-            for entry in _entries(contract)
-            if entry["type"] == "function" and entry["stateMutability"] not in ("view", "pure")
-        }
-    assert changing == set(attack.calls) | ONLY_OURS
-
-
-def _entries(contract: str) -> Sequence[dict[str, Any]]:
-    from tests.contracts.market_engine import _artefact
-
-    return _artefact(contract)["abi"]
-
-
-def test_a_receiver_of_a_licence_cannot_call_back_in(stage: Stage) -> None:
-    receiver = stage.account(licence=LICENCE)
-    attack = Attack(stage, receiver)
-    offer = stage.offer(stage.asset(), price=100, window=DAY, transferable=True)
-    plain = stage.offer(stage.asset(), price=100, transferable=True)
-    held = stage.buy(plain)
-    attack.arm()
-    kept = stage.chain.snapshot()
-    for function, args, value in (
-        ("buy", (tuple(offer), receiver, []), 100),
-        ("buy", (tuple(plain), receiver, []), 100),
-        ("safeTransferFrom", (BUYER, receiver, plain.id << 64 | held, 1, b""), 0),
-        ("safeBatchTransferFrom", (BUYER, receiver, [plain.id << 64 | held], [1], b""), 0),
-    ):
-        done = stage.call(BUYER, "Licences", function, *args, value=value)
-        attack.licences = [*attack.licences[:5], (offer, 1)]
-        check(attack.struck(done), "Licences", attack)
-        kept = stage.chain.revert(kept)
-
-
-@pytest.mark.parametrize("late", [False, True])
-def test_a_token_cannot_call_back_in(stage: Stage, late: bool) -> None:
-    token = stage.token("ReenteringToken")
-    stage.call(OWNER, "ReenteringToken", "setLate", late, to=token)
-    attack = Attack(stage, token)
-    shares = {OWNER: 500_000, OTHER: 500_000}
-    asset = stage.asset(shares)
-    split = stage.split(asset, shares)
-    now, timed, waits, ended = (
-        stage.offer(asset, token=token, price=100, **terms)
-        for terms in ({}, {"period": DAY}, {"window": DAY}, {"window": 5})
-    )
-    stage.buy(now)
-    serials = [stage.buy(offer) for offer in (timed, waits, waits, ended)]
-    stage.chain.wait(10)
-    other = stage.asset(shares)
-    booked = stage.split(other, shares)
-    stage.buy(stage.offer(other, token=token, price=100))
-    stage.call(THIRD, "Splits", "credit", tuple(booked), token)
-    attack.arm()
-    struct = "Acknowledgement(uint256 licence,bytes32 root)"
-    licence = waits.id << 64 | serials[1]
-    root = KEYS[1].sign(typed("Usufruct Licences", stage.on.licences, struct, licence, ZERO))
-    kept = stage.chain.snapshot()
-    for who, function, args in (
-        (BUYER, "buy", (tuple(now), BUYER, [])),
-        (BUYER, "buy", (tuple(waits), BUYER, [])),
-        (BUYER, "renew", (tuple(timed), serials[0])),
-        (THIRD, "acknowledge", (tuple(waits), serials[1], ZERO, root)),
-        (OWNER, "refund", (tuple(waits), serials[2], BUYER)),
-        (THIRD, "release", (tuple(ended), [serials[3]])),
-        (THIRD, "claim", (booked.hash, token, OTHER, OTHER)),
-    ):
-        contract = "Splits" if function in SPLITS else "Licences"
-        done = stage.call(who, contract, function, *args, gas=15_000_000)
-        check(attack.struck(done), contract, attack)
-        kept = stage.chain.revert(kept)
-    done = stage.withdraw(split, token, gas=15_000_000)  # with what gas it gives, all or some
-    struck = attack.struck(done)
-    assert all(e for f, e in struck.items() if f in SPLITS)
-    attack.books_agree()
-    paid = stage.held(token, OWNER) + stage.held(token, OTHER)
-    owed = stage.owed(split, token, OWNER) + stage.owed(split, token, OTHER)
-    assert paid + owed == 200
-    assert stage.held(token, stage.wallet(split)) == owed
-
-
-def test_a_payee_of_coins_cannot_call_back_in(stage: Stage) -> None:
-    payee = stage.account(coins=COINS)
-    attack = Attack(stage, payee)
-    shares = {OWNER: 500_000, payee: 500_000}
-    asset = stage.asset(shares)
-    split = stage.split(asset, shares)
-    owned = stage.asset()
-    stage.buy(stage.offer(asset, price=100))
-    direct, timed = stage.offer(owned, price=100), stage.offer(owned, price=100, period=DAY)
-    waits, ended = (stage.offer(owned, price=100, window=window) for window in (DAY, 5))
-    serials = [stage.buy(offer) for offer in (timed, waits, waits, ended)]
-    stage.chain.wait(10)
-    booked_asset = stage.asset(shares)
-    booked = stage.split(booked_asset, shares)
-    stage.buy(stage.offer(booked_asset, price=100))
-    stage.call(THIRD, "Splits", "credit", tuple(booked), COIN)
-    stage.call(OWNER, "Assets", "transferFrom", OWNER, payee, owned)
-    struct = "Acknowledgement(uint256 licence,bytes32 root)"
-    licence = waits.id << 64 | serials[1]
-    root = KEYS[1].sign(typed("Usufruct Licences", stage.on.licences, struct, licence, ZERO))
-    attack.arm()
-    attack.licences += [(waits, serials[1]), (waits, serials[2]), (ended, serials[3])]
-    attack.wallets += [(split, stage.wallet(split)), (booked, stage.wallet(booked))]
-    kept = stage.chain.snapshot()
-    for who, function, args, value in (
-        (BUYER, "buy", (tuple(direct), BUYER, []), 100),
-        (BUYER, "renew", (tuple(timed), serials[0]), 100),
-        (THIRD, "acknowledge", (tuple(waits), serials[1], ZERO, root), 0),
-        (THIRD, "release", (tuple(ended), [serials[3]]), 0),
-        (THIRD, "claim", (booked.hash, COIN, payee, payee), 0),
-    ):
-        contract = "Splits" if function in SPLITS else "Licences"
-        done = stage.call(who, contract, function, *args, value=value, gas=15_000_000)
-        check(attack.struck(done), contract, attack)
-        kept = stage.chain.revert(kept)
-    before = stage.held(COIN, payee)
-    stage.withdraw(split, COIN, gas=15_000_000)  # all the attacks do not fit into 50,000 gas
-    attack.books_agree()
-    assert stage.held(COIN, payee) - before + stage.owed(split, COIN, payee) == 50
-    for function in SPLITS:  # but one may
-        kept = stage.chain.revert(kept)
-        stage.call(OWNER, "Account", "disarm", to=payee)
-        data = abi("Splits").encode(function, *attack.calls[function])
-        stage.call(OWNER, "Account", "arm", stage.on.splits, 0, data, to=payee)
-        before = stage.held(COIN, payee)
-        done = stage.withdraw(split, COIN)
-        assert None not in attack.struck(done).values()
-        attack.books_agree()
-        assert stage.held(COIN, payee) - before + stage.owed(split, COIN, payee) == 50
-
-
-def test_a_refund_to_an_account_with_code_cannot_call_back_in(stage: Stage) -> None:
-    payer = stage.account(coins=COINS)
-    attack = Attack(stage, payer)
-    offer = stage.offer(stage.asset(), price=100, window=DAY)
-    serial = stage.buy(offer, payer)
-    attack.arm()
-    args = (tuple(offer), serial, payer)
-    done = stage.call(OWNER, "Licences", "refund", *args, gas=15_000_000)
-    check(attack.struck(done), "Licences", attack)
-    with refused("UnknownLicence"):
+def test_a_challenge_ripens_to_the_second(stage: Stage) -> None:
+    offer = stage.offer(stage.asset(), price=1_000, window=100)
+    serial = stage.buy(offer)
+    with refused("NotYet"):
+        stage.call(BUYER, "Licences", "refund", tuple(offer), serial, BUYER)
+    stage.call(BUYER, "Licences", "challenge", tuple(offer), serial)
+    stage.chain.wait(98)
+    args = (tuple(offer), serial, THIRD)
+    with refused("NotYet"):
+        stage.call(BUYER, "Licences", "refund", *args)
+    stage.chain.wait(1)
+    with refused("NotAssetOwner"):
+        stage.call(THIRD, "Licences", "refund", *args)
+    with refused("WrongPayee"):
         stage.call(OWNER, "Licences", "refund", *args)
+    stage.call(BUYER, "Licences", "refund", *args)
+
+
+def begin(stage: Stage, who: str, parents: list[int], split: Split | None, *claims: Any) -> None:
+    """Register a draft under the salt 999."""
+    args = (split.hash if split else ZERO, sorted(parents), ZERO, "", blob(opening(split, claims)))
+    stage.call(who, "Assets", REGISTER, (999).to_bytes(16, "big"), 0, *args)
+
+
+def test_a_claim_needs_a_licence_held_good_and_settled(stage: Stage) -> None:
+    parent = stage.asset()
+    stage.offer(parent, royalty=500_000)
+    cheap, calls = (stage.offer(parent, price=10, royalty=0, use=use) for use in (2, 3))
+    waits = stage.offer(parent, price=10, window=100)
+    short = stage.offer(parent, price=10, period=50)
+    other = stage.offer(stage.asset(), price=10)
+    stage.buy(cheap, THIRD)
+    for offer in (cheap, calls, waits, short, other):
+        stage.buy(offer)
+    bad = [(1, cheap), (3, cheap), (1, calls), (1, waits), (1, other), (1, cheap._replace(salt=0))]
+    for claim in bad:
+        with refused("BadClaim"):
+            begin(stage, BUYER, [parent], None, claim)
+    with refused("RoyaltyMissing"):
+        begin(stage, BUYER, [parent], None)
+    kept = stage.chain.snapshot()
+    for claim in ((2, cheap), (1, short)):
+        begin(stage, BUYER, [parent], None, claim)
+        kept = stage.chain.revert(kept)
+    stage.chain.wait(60)
+    with refused("BadClaim"):
+        begin(stage, BUYER, [parent], None, (1, short))
+    stage.chain.wait(60)
+    with refused("BadClaim"):  # the window is over, but the price can still be asked back
+        begin(stage, BUYER, [parent], None, (1, waits))
+    stage.call(THIRD, "Licences", "release", tuple(waits), [1])
+    begin(stage, BUYER, [parent], None, (1, waits))
+
+
+def test_royalties_of_parents_that_are_paid_in_one_place_add_up(stage: Stage) -> None:
+    parents = [stage.asset() for _ in range(3)]
+    for parent in parents[:2]:
+        stage.offer(parent, royalty=300_000)
+    child = stage.asset_id(BUYER, 999)
+    for given in (300_000, 599_999):
+        with refused("RoyaltyMissing"):
+            split = stage.split(child, {OWNER: given, BUYER: WHOLE - given})
+            begin(stage, BUYER, parents, split)
+    begin(stage, BUYER, parents, stage.split(child, {OWNER: 600_000, BUYER: 400_000}))
+
+
+def test_one_owes_oneself_no_royalty(stage: Stage) -> None:
+    parent = stage.asset()
+    stage.offer(parent, royalty=WHOLE)
+    with refused("RoyaltyMissing"):
+        begin(stage, BUYER, [parent], None)
+    begin(stage, OWNER, [parent], None)
+
+
+def test_sales_follow_every_change_of_the_asset(stage: Stage) -> None:
+    asset = stage.asset()
+    offer, waits = stage.offer(asset, price=7), stage.offer(asset, price=7, window=1)
+    stage.buy(waits)
+    at = [OTHER]
+    stage.call(OWNER, "Assets", "transferFrom", OWNER, OTHER, asset)
+
+    def paid() -> None:
+        before = stage.held(COIN, at[-1])
+        stage.buy(offer, THIRD)
+        assert stage.held(COIN, at[-1]) == before + 7
+
+    paid()
+    shares = {OWNER: 500_000, OTHER: 500_000}
+    split = stage.split(asset, shares)
+    args = (asset, bytes(16), 0, b"\2" * 32, ZERO, split.hash, [], "")
+    stage.call(OTHER, "Assets", "publish", args, blob(opening(split)))
+    at.append(stage.wallet(split))
+    paid()
+    new = stage.split(asset, {OWNER: 400_000, OTHER: 600_000}, 2)
+    struct = "Succession(uint256 asset,bytes32 from,bytes32 to)"
+    digest = typed("Usufruct Splits", stage.on.splits, struct, asset, split.hash, new.hash)
+    stage.call(THIRD, "Splits", "succeed", tuple(split), tuple(new), [KEYS[0].sign(digest)])
+    at.append(stage.wallet(new))
+    paid()
+    stage.call(THIRD, "Licences", "release", tuple(waits), [1])
+    assert stage.held(COIN, at[-1]) == 14
+    for state, error in ((2, "NotActive"), (1, ""), (3, "NotActive")):
+        stage.call(OTHER, "Assets", "setState", asset, state)
+        if not error:
+            paid()
+        else:
+            with refused(error):
+                stage.buy(offer)
+            with refused(error):
+                stage.offer(asset, OTHER)

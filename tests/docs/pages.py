@@ -142,7 +142,7 @@ def run_console(page: Path, folder: Path, **environment: str) -> list[str]:
             "COLUMNS": "100",
         }
         | environment,
-        timeout=120,
+        timeout=200,
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

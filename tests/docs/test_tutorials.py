@@ -1,5 +1,7 @@
 """Every page with commands or code is run as it stands."""
 
+import socket
+
 import pytest
 from tests.docs.pages import DOCS, run_console, run_python
 
@@ -12,6 +14,15 @@ def test_evidence(tmp_path):
 
 def test_learning(tmp_path):
     assert run_python(DOCS / "tutorials" / "learning.md", tmp_path) == []
+
+
+@pytest.mark.engine
+def test_selling(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    page = DOCS / "tutorials" / "selling.md"
+    assert run_console(page, tmp_path, USUFRUCT_ANVIL=str(find_engine()), PORT=port) == []
 
 
 @pytest.mark.engine

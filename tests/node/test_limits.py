@@ -218,7 +218,7 @@ def test_stopping_finishes_what_runs(tmp_path: Path) -> None:
 
 
 def test_a_fault_says_nothing_of_the_inside(running: Node) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*given: object, **named: object) -> None:
         raise RuntimeError("/secret/path and a key")
 
     running.index.offers = broken  # type: ignore[method-assign, assignment]

@@ -37,7 +37,7 @@ from usufruct.peer.requests import check_request, read_request, request_digest
 from usufruct.ports import SILENT
 from usufruct.types import Address, AssetId, Digest
 from usufruct.vault import Vault
-from usufruct.workspace import open_home, sealing
+from usufruct.workspace import sealing
 from usufruct.workspace.delivering import Deliveries, prepare
 from usufruct.workspace.fetching import Fetched, check_sealed_list, fetch
 from usufruct.workspace.home import Home
@@ -203,8 +203,6 @@ def test_a_crash_in_the_middle_leaves_nothing(home: Path, asset: AssetId, tmp_pa
     shutil.rmtree(home / "vault")
     code, _ = play(CRASH, calls(said) // 2, tmp_path)
     assert code == -9
-    with open_home(home, passphrase=lambda: PASSPHRASE) as ws:
-        ws.resume() if hasattr(ws, "resume") else None
     with session(home) as opened:
         sealed = prepare(opened, asset)
         assert opened.records.unfinished() == []

@@ -217,7 +217,7 @@ class Probe:
         return VerificationError(
             f"the probe of '{path}', chunk {self.chunk}, is not what was published: {why}",
             mismatches=(Mismatch("changed", file=path, chunk=self.chunk, detail=why),),
-            hint="do not acknowledge; ask for a refund: usufruct licence challenge",
+            hint="do not acknowledge; ask for a refund: usufruct licences challenge",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,10 @@ from usufruct.ports import SILENT, Progress, Task
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+PIPE_WIDTH = 160
+"""Columns of a table that goes into a pipe or a file."""
 
 
 def plain(text: object, limit: int = 200) -> str:
@@ -38,7 +43,16 @@ def console(stderr: bool = False) -> Console:
             # a reader that has gone ends the command quietly, which is decided in one place
             raise BrokenPipeError
 
-    return Plain(stderr=stderr, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    looked_at = (sys.stderr if stderr else sys.stdout).isatty()
+    # who reads a pipe wants whole cells, not a screen's width
+    width = None if looked_at or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Plain(
+        stderr=stderr,
+        highlight=False,
+        emoji=False,
+        soft_wrap=not sys.stdout.isatty(),
+        width=width,
+    )
 
 
 def json_text(document: object) -> str:

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
                 return
             out = console()
             out.print(f"[bold]{safe(said['name'])}'s node[/] at {said['url']}")
-            out.print(f"  what there is   {said['url']}/assets   (API: {said['url']}/docs)")
+            out.print(f"  what there is   {said['url']}/assets   (API: {said['url']}/openapi.json)")
             out.print("  requests are logged to stderr; Ctrl-C stops")
 
         run_node(

@@ -162,7 +162,7 @@ def _keep_sale(write: Write, network: Network, log: LogEntry, move: licences.Lic
     expiry = min(now + offer.period, _LATEST_TIME) if offer.period else 0
     deadline = (now + offer.refund_window) % 2**32 if offer.refund_window else 0
     row = (move.licence, offer_id, serial, move.operator)
-    times = (expiry, offer.uses, deadline)
+    times = (expiry, offer.uses or licences.UNCOUNTED, deadline)
     at = (log.block_number, log.position, log.tx_hash)
     write("INSERT INTO licences VALUES (?,?,?, ?,?,?,?, ?,?,?)", (*at, *row, *times))
     # with a window the price waits in the contract

@@ -61,7 +61,8 @@ def create_app(state: NodeState) -> Any:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
-        # it is raised again after this, and logged where every request ends
+        # it is raised again after this
+        state.log.fault(error)
         status, document, headers = answer_of(error)
         return JSONResponse(document, status, headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -107,6 +108,7 @@ def open_state(
             owner=identity.address,
             release=release,
             clock=clock,
+            fresh=lambda: chain.newer_than(time.monotonic()),
             posted=lambda what, outcome: metrics.posted.labels(what, outcome).inc(),
         )
         workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="usufruct-work")

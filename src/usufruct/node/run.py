@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TextIO
+from urllib.parse import urlsplit
 
 from usufruct.clock import Clock, system_clock
 from usufruct.errors import HomeBusy, MissingExtra, Unavailable
@@ -55,7 +56,8 @@ def run_node(
         Called once with name, address, URL, chain id and network, when requests are answered.
     public_url
         What others call this node, behind a proxy or by name. It is written to the ledger as
-        the party's node address if another stands there.
+        the party's node address if another stands there. Without it the address listened on is
+        written where the ledger, too, is on this machine alone.
     log
         Where the lines of the log go; by default stderr.
     release
@@ -121,8 +123,8 @@ def run_node(
         )
         with server:
             url[0] = said or server.url
-            if said is not None:
-                _register(state, connection, identity, said)
+            if said is not None or _all_here(connection, server.url):
+                _register(state, connection, identity, url[0])
             about = state.about()
             document = {
                 "name": identity.name,
@@ -166,6 +168,14 @@ def _ledger(home: Home, identity: Identity) -> Iterator[Connection]:
     connection = reach(load_network(path)[0])
     with contextlib.closing(connection.ledger):
         yield connection
+
+
+def _all_here(connection: Connection, url: str) -> bool:
+    """Whether node and ledger both answer on this machine only, as when trying things out."""
+    from usufruct.node.limits import is_loopback
+
+    places = [url, *connection.network.rpc]
+    return all(is_loopback(urlsplit(place).hostname or "") for place in places)
 
 
 def _register(state: NodeState, connection: Connection, identity: Identity, url: str) -> None:

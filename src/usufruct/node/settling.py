@@ -47,6 +47,8 @@ class Settler:
         Whose assets' challenges are answered.
     release
         Also have prices paid out whose refund window ended unchallenged.
+    fresh
+        Called first in a round, to have the index read the ledger.
     posted
         Told what (``use``, ``challenge``, ``release``) and how it went.
     """
@@ -63,6 +65,7 @@ class Settler:
         release: bool = False,
         every: float = EVERY,
         clock: Clock = system_clock,
+        fresh: Callable[[], object] = lambda: None,
         posted: Callable[[str, str], None] = lambda what, outcome: None,
     ) -> None:
         self._index = index
@@ -74,6 +77,7 @@ class Settler:
         self._release = release
         self._every = every
         self._clock = clock
+        self._fresh = fresh
         self._posted = posted
         self._failures: dict[str, int] = {}
         self._stop = threading.Event()
@@ -99,6 +103,7 @@ class Settler:
         UsufructError
             The ledger does not answer, or the account cannot pay.
         """
+        self._fresh()
         done = self._post("challenge", self._challenges())
         done += self._post("use", self._uses())
         if self._release:

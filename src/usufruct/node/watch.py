@@ -58,9 +58,11 @@ class Watch:
             self._check_host(scope)
             await self._app(scope, receive, watched)
         except Exception as error:
-            await self._failed(error, bool(status), watched, number)
-            if status and not whole:
+            if not status:
+                await self._failed(error, watched, number)
+            elif not whole:
                 # half an answer is out: the connection ends, so that it cannot pass for a whole
+                self._state.log.fault(error, request=number)
                 raise
         finally:
             route = _template(scope)
@@ -88,13 +90,11 @@ class Watch:
             raise Refusal(BadInput("this host name is not served"), 421)
 
     async def _failed(
-        self, error: Exception, begun: bool, send: Callable[[Any], Awaitable[None]], number: str
+        self, error: Exception, send: Callable[[Any], Awaitable[None]], number: str
     ) -> None:
         status, document, headers = answer_of(error)
         if status >= 500 and not isinstance(error, Refusal):
             self._state.log.fault(error, request=number)
-        if begun:
-            return
         body = json.dumps(document, separators=(",", ":")).encode("ascii")
         lines = {"content-type": "application/json", "content-length": str(len(body))} | headers
         pairs = [(name.encode("ascii"), value.encode("ascii")) for name, value in lines.items()]

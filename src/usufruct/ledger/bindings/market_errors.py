@@ -20,7 +20,7 @@ MARKET_REFUSALS: Final = (
         "NotSplits",
         "address caller",
         "only the contract Splits may do this, not {caller}",
-        "change a split with `usufruct split succeed`",
+        "propose a successor with `usufruct split propose`",
     ),
     refusal(
         "3321dd62",
@@ -41,7 +41,7 @@ MARKET_REFUSALS: Final = (
         "BadSplit",
         "uint8 split_fault",
         "the split is not well made: {split_fault}",
-        "make it anew with `usufruct split`",
+        "make it anew with `usufruct split propose`",
     ),
     refusal(
         "cf4ab882",
