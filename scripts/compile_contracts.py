@@ -25,10 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 ARTEFACTS = ROOT / "src" / "usufruct" / "ledger" / "artefacts"
 PACKAGES = ("package.json", "package-lock.json", ".npmrc")
-NAMES = ("Anchors", "Assets", "Licences", "Parties", "Splits", "TestDollar")
+NAMES = (
+    *("Anchors", "Assets", "Channels", "DepositCollector", "Licences", "Multicall3", "Parties"),
+    *("Splits", "TestDollar"),
+)
 FORMAT = "usufruct/artefact/v1"
 # Compiled through Yul: 2,500 gas less a purchase. The others stay as networks already have them.
-THROUGH_YUL = ("Licences", "Splits", "TestDollar")
+THROUGH_YUL = ("Channels", "DepositCollector", "Licences", "Splits", "TestDollar")
 SETTINGS: dict[str, Any] = {
     "evmVersion": "cancun",
     "optimizer": {"enabled": True, "runs": 20000},

@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usufruct.assets.delivery import (
+    LEAST_PROBED,
     MAX_DELIVERY,
+    can_probe,
     delivery_info,
     make_delivery,
     make_probe,
     open_delivery,
     open_probe,
     pick_chunk,
+    probe_seed,
 )
 from usufruct.assets.manifest import build_manifest
 from usufruct.assets.sealing import SealedAsset, SealKeys, open_manifest, seal_asset
@@ -168,6 +171,23 @@ def test_picked_chunks_are_there(sizes: list[int], seed: bytes):
         assert chunk * MIB < sizes[file]
     else:
         assert (file, chunk) == (0, 0)
+
+
+def test_a_small_asset_is_not_probed():
+    one = listed(1).files[0]
+    sizes = (0, (LEAST_PROBED - 2) * MIB, 1)
+    sealed = replace(listed(1), files=tuple(replace(one, size=size) for size in sizes))
+    assert not can_probe(sealed)
+    assert can_probe(replace(sealed, files=(*sealed.files, replace(one, size=1))))
+
+
+def test_neither_side_chooses_the_chunk():
+    block = "0x" + "ab" * 32
+    assert probe_seed(block, LICENCE, 1) == probe_seed(block, LICENCE, 1)
+    other = LicenceId(LICENCE[:-1] + ("0" if LICENCE[-1] != "0" else "1"))
+    found = {probe_seed(block, LICENCE, n) for n in (1, 2)}
+    found |= {probe_seed("0x" + "ac" * 32, LICENCE, 1), probe_seed(block, other, 1)}
+    assert len(found) == 4 and all(len(seed) == 32 for seed in found)
 
 
 def test_every_chunk_can_be_picked():

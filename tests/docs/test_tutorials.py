@@ -1,7 +1,5 @@
 """Every page with commands or code is run as it stands."""
 
-import socket
-
 import pytest
 from tests.docs.pages import DOCS, run_console, run_python
 
@@ -18,11 +16,9 @@ def test_learning(tmp_path):
 
 @pytest.mark.engine
 def test_selling(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    engine = str(find_engine())
     page = DOCS / "tutorials" / "selling.md"
-    assert run_console(page, tmp_path, USUFRUCT_ANVIL=str(find_engine()), PORT=port) == []
+    assert run_console(page, tmp_path, USUFRUCT_ANVIL=engine) == []
 
 
 @pytest.mark.engine
@@ -32,5 +28,6 @@ def test_shared_ledger(tmp_path):
     assert run_console(page, tmp_path, USUFRUCT_ANVIL=engine) == []
 
 
+@pytest.mark.engine
 def test_python_reference(tmp_path):
     assert run_python(DOCS / "reference" / "python.md", tmp_path) == []

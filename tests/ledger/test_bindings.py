@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import eth_abi
@@ -15,6 +16,7 @@ from usufruct.ledger.bindings import (
     anchors,
     artefact,
     assets,
+    channel_events,
     errors,
     licences,
     parties,
@@ -27,6 +29,7 @@ from usufruct.types import Address, AssetId, AssetKind, AssetState
 
 AT = Address("0x" + "a1" * 20)
 ME = Address("0x" + "b2" * 20)
+NO_EVENTS = SimpleNamespace(EVENTS={}, decode_event=lambda *_: None)
 MODULES = {
     "Parties": parties,
     "Anchors": anchors,
@@ -34,9 +37,12 @@ MODULES = {
     "Licences": licences,
     "Splits": splits,
     "TestDollar": tokens,
+    "Channels": channel_events,
+    "DepositCollector": NO_EVENTS,
+    "Multicall3": NO_EVENTS,
 }
 
-uint = {bits: st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 128, 256)}
+uint = {bits: st.integers(0, 2**bits - 1) for bits in (8, 32, 40, 64, 128, 256)}
 words = st.binary(min_size=32, max_size=32)
 salts = st.binary(min_size=16, max_size=16)
 addresses = st.binary(min_size=20, max_size=20).map(lambda b: Address("0x" + b.hex()))
@@ -48,6 +54,7 @@ id_lists = st.lists(ids, max_size=6, unique=True)
 TYPES: dict[str, tuple[str, st.SearchStrategy[Any], Any]] = {
     "uint8": ("uint8", uint[8], int),
     "uint32": ("uint32", uint[32], int),
+    "uint40": ("uint40", uint[40], int),
     "uint64": ("uint64", uint[64], int),
     "uint128": ("uint128", uint[128], int),
     "uint256": ("uint256", uint[256], int),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from pathlib import Path
@@ -10,7 +11,8 @@ from tests.ledger.engine import CHAIN, OTHER, TREASURY, raw
 from usufruct.crypto.hash import keccak256
 from usufruct.errors import BadInput, Damaged
 from usufruct.ledger import rlp
-from usufruct.ledger.genesis import check_genesis, make_genesis
+from usufruct.ledger.bindings.artefact import load_artefact
+from usufruct.ledger.genesis import check_genesis, contracts_of, genesis_digest, make_genesis
 from usufruct.ledger.journal import Journal
 from usufruct.ledger.rawtx import read_transaction
 
@@ -145,9 +147,43 @@ def test_genesis_commits_to_everything() -> None:
     ):
         with pytest.raises(BadInput):
             check_genesis(broken)
-    other = genesis | {"config": genesis["config"] | {"usufructGenesis": 2}}
-    with pytest.raises(BadInput, match="version 2"):
-        check_genesis(other)
+    for version in (0, 3, "2", None):
+        other = genesis | {"config": genesis["config"] | {"usufructGenesis": version}}
+        with pytest.raises(BadInput, match=f"version {version}"):
+            check_genesis(other)
+
+
+def test_genesis_holds_contracts() -> None:
+    genesis = make_genesis(7, TREASURY.address, 1000)
+    places = contracts_of(genesis)
+    assert places == {
+        "Channels": "0x4020074e9df2ce1dee5a9c1b5c3f541d02a10003",
+        "DepositCollector": "0x4020806089470a89826cb9fb1f4059150b550004",
+        "Multicall3": "0xca11bde05977b3631167028862be2a173976ca11",
+    }
+    for name, place in places.items():
+        entry = genesis["alloc"][place]
+        assert bytes.fromhex(entry["code"][2:]) == load_artefact(name).runtime_code()
+        # the fee recipient commits to the code, and a version 2 without it is none
+        other = dict(genesis["alloc"]) | {place: entry | {"code": entry["code"] + "00"}}
+        assert genesis_digest(genesis | {"alloc": other}) != genesis_digest(genesis)
+        with pytest.raises(BadInput, match="was changed"):
+            check_genesis(genesis | {"alloc": other})
+        for bare in ({}, {place: {"code": "0x"}}, {place: {"code": 7}}):
+            rest = {at: held for at, held in genesis["alloc"].items() if at != place} | bare
+            made = genesis | {"alloc": rest}
+            made["coinbase"] = "0x" + genesis_digest(made)[12:].hex()
+            with pytest.raises(BadInput, match="lacks a contract"):
+                check_genesis(made)
+
+
+def test_genesis_of_version_1_is_opened_as_it_is() -> None:
+    old = json.loads((Path(__file__).parent / "data" / "genesis-1.json").read_text())
+    check_genesis(old)
+    assert contracts_of(old) == {}
+    assert old["coinbase"] == "0x75fc8052ffdf851e3d7ebca2c9a564d8b0aac13b"
+    with pytest.raises(BadInput, match="was changed"):
+        check_genesis(old | {"config": old["config"] | {"usufructGenesis": 2}})
 
 
 @pytest.mark.parametrize(("chain", "time"), [(0, 1), (2**53, 1), (True, 1), ("1", 1), (1, 0)])

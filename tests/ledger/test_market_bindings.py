@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import eth_abi
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 
 from usufruct.crypto.hash import keccak256
 from usufruct.errors import BadInput
-from usufruct.ledger.bindings import anchors, artefact, assets, licences, parties, splits, tokens
+from usufruct.ledger.bindings import (
+    anchors,
+    artefact,
+    assets,
+    channels,
+    licences,
+    parties,
+    splits,
+    tokens,
+)
 from usufruct.ledger.bindings.calls import Call
 from usufruct.ledger.bindings.offers import Offer, licence_id, split_licence
 from usufruct.ledger.bindings.splits import Claim, Split
@@ -495,6 +505,11 @@ PASSED_OVER = {
         totalSupply transferFrom transferWithAuthorization""",
     "Parties": "MAX_NAME MAX_NODE",
     "Anchors": "",
+    "Channels": """DOMAIN_SEPARATOR MAX_WITHDRAW_DELAY MIN_WITHDRAW_DELAY PACKED_ROW
+        getClaimBatchDigest getRefundDigest getVoucherDigest""",
+    "DepositCollector": "CHANNELS collect",
+    "Multicall3": """aggregate aggregate3 tryAggregate getBlockNumber getChainId
+        getCurrentBlockTimestamp getEthBalance""",
 }
 MODULES = {
     "Parties": parties,
@@ -503,6 +518,9 @@ MODULES = {
     "Licences": licences,
     "Splits": splits,
     "TestDollar": tokens,
+    "Channels": channels,
+    "DepositCollector": ModuleType("unbound"),
+    "Multicall3": ModuleType("unbound"),
 }
 
 

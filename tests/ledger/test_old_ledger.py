@@ -1,11 +1,11 @@
 """A ledger that version 0.1 set up: its contracts stay as they are, and all they can do goes on.
 
-``data/Assets-0.1.json`` is the contract Assets as version 0.1 shipped it, which knows no Splits.
+``data/Assets-0.1.json`` is the contract Assets as version 0.1 shipped it, which knows no Splits;
+``data/genesis-1.json`` a genesis of version 1, which holds no contracts.
 """
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ from usufruct.clock import iso
 from usufruct.errors import BadInput, NotFound, TransactionReverted, WrongNetwork
 from usufruct.ledger.account import Account, contract_address
 from usufruct.ledger.binary import find_engine
-from usufruct.ledger.bindings import anchors, assets, parties
+from usufruct.ledger.bindings import anchors, assets, channels, parties
 from usufruct.ledger.deploy import NAMES, code_hashes
 from usufruct.ledger.embedded import EmbeddedEngine
-from usufruct.ledger.genesis import make_genesis
+from usufruct.ledger.genesis import contracts_of, make_genesis
 from usufruct.ledger.index import Index
 from usufruct.ledger.network import Network, read_network, sign_network
 from usufruct.ledger.nonces import Draft, Sender
@@ -28,6 +28,7 @@ from usufruct.types import AssetKind, AssetState
 pytestmark = pytest.mark.engine
 
 OLD = json.loads((Path(__file__).parent / "data" / "Assets-0.1.json").read_text())
+GENESIS = Path(__file__).parent / "data" / "genesis-1.json"
 OLD_NAMES = ("Parties", "Anchors", "Assets")
 PARTY = Account(b"\3" * 32)
 
@@ -35,7 +36,8 @@ PARTY = Account(b"\3" * 32)
 def set_up(folder):
     """Make a home's ledger as version 0.1 did, with a party that has its gas money."""
     treasury = treasury_account(OPERATOR)
-    genesis = make_genesis(777, treasury.address, int(time.time()))
+    genesis = json.loads(GENESIS.read_text())
+    assert treasury.address in genesis["alloc"]
     engine = EmbeddedEngine(folder / "ledger", genesis=genesis, binary=find_engine())
     codes = [
         parties.deploy_data(),
@@ -77,7 +79,7 @@ def test_it_is_served_unchanged(tmp_path):
             assert server.network_path.read_bytes() == data
             ledger = server.ledger
             ledger.check()
-            for name in ("Splits", "Licences", "TestDollar"):
+            for name in ("Splits", "Licences", "TestDollar", "Channels", "Multicall3"):
                 with pytest.raises(NotFound, match=f"no contract {name}"):
                     network.address(name)
             if start == 0:
@@ -154,7 +156,8 @@ def test_the_file_of_another_ledger_is_not_taken_for_this_ones(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "network.json").write_bytes((tmp_path / "a" / "network.json").read_bytes())
     with served(tmp_path / "b", listen=False) as server:
-        assert set(server.network.contracts) == {*NAMES, "TestDollar"}
+        born = contracts_of(make_genesis(1, OPERATOR.address, 1))
+        assert set(server.network.contracts) == {*NAMES, "TestDollar", *born}
         server.ledger.check()
 
 
@@ -163,3 +166,13 @@ def test_the_fixture_is_another_contract_than_todays():
     assert code != bytes.fromhex(OLD["bytecode"]) and code not in assets.deploy_data()
     with pytest.raises(BadInput):
         assets.deploy_data("nobody")
+
+
+def test_a_ledger_without_a_network_file_gets_no_contracts_its_genesis_lacks(tmp_path):
+    """Set up today from a genesis of version 1, as after a crash before the first deployment."""
+    genesis = json.loads(GENESIS.read_text())
+    EmbeddedEngine(tmp_path / "ledger", genesis=genesis, binary=find_engine()).close()
+    with served(tmp_path, listen=False) as server:
+        assert set(server.network.contracts) == {*NAMES, "TestDollar"}
+        server.ledger.check()
+        assert server.engine.request("eth_getCode", [channels.CHANNELS, "latest"]) == "0x"

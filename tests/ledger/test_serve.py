@@ -1,5 +1,6 @@
 """The shared ledger as its operator runs it: set up once, resumed after a crash, restarted."""
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -14,15 +15,27 @@ from usufruct.crypto.identity import Identity
 from usufruct.errors import BadInput, Damaged, HomeBusy, NotAllowed, Unavailable, WrongNetwork
 from usufruct.ledger.account import Account
 from usufruct.ledger.binary import find_engine
-from usufruct.ledger.bindings import anchors, assets, licences, parties, splits, tokens
+from usufruct.ledger.bindings import (
+    anchors,
+    assets,
+    channel_events,
+    channels,
+    licences,
+    parties,
+    splits,
+    tokens,
+)
+from usufruct.ledger.bindings.artefact import load_artefact
 from usufruct.ledger.client import Ledger
 from usufruct.ledger.deploy import NAMES, addresses, deploy
 from usufruct.ledger.embedded import EmbeddedEngine
-from usufruct.ledger.genesis import make_genesis
+from usufruct.ledger.genesis import contracts_of, make_genesis
+from usufruct.ledger.index import Index
 from usufruct.ledger.network import read_network
 from usufruct.ledger.nonces import Draft, Sender
 from usufruct.ledger.serve import LedgerServer, treasury_account
 from usufruct.ledger.transport import HttpTransport
+from usufruct.types import ZERO_ADDRESS
 
 pytestmark = pytest.mark.engine
 
@@ -70,7 +83,12 @@ def test_code_hashes_are_of_the_code_that_stands_there(tmp_path):
         assert server.network.rpc == ()
         with pytest.raises(BadInput):
             server.url  # noqa: B018
-        assert set(server.network.contracts) == {*NAMES, "TestDollar"}
+        born = contracts_of(make_genesis(1, OPERATOR.address, 1))
+        assert set(server.network.contracts) == {*NAMES, "TestDollar", *born}
+        for name, place in born.items():
+            assert server.network.address(name) == place
+            code = load_artefact(name).runtime_code()
+            assert server.engine.request("eth_getCode", [place, "latest"]) == "0x" + code.hex()
         for entry in server.network.contracts.values():
             code = server.engine.request("eth_getCode", [entry["address"], "latest"])
             assert "0x" + keccak256(bytes.fromhex(code[2:])).hex() == entry["code_hash"]
@@ -127,6 +145,45 @@ def test_killed_while_it_is_set_up(tmp_path):
         server.ledger.check()
         treasury = treasury_account(OPERATOR).address
         assert server.engine.request("eth_getTransactionCount", [treasury, "latest"]) == "0x6"
+
+
+def test_contracts_of_the_first_block_work_and_outlive_a_restart(tmp_path):
+    with served(tmp_path, listen=False) as server:
+        network, party = server.network, Account(b"\3" * 32)
+        assert network.address("Channels") == channels.CHANNELS
+        server.treasury.fund(party.address)
+        dollar = network.address("TestDollar")
+        ledger = server.ledger
+        ledger.transact(party, tokens.faucet(dollar, party.address))
+        ledger.transact(party, tokens.approve(dollar, channels.CHANNELS, 2**255))
+        config = channels.ChannelConfig(
+            party.address, ZERO_ADDRESS, OPERATOR.address, OPERATOR.address, dollar, 900, bytes(32)
+        )
+        receipt = ledger.transact(party, channels.deposit(channels.CHANNELS, config, 5))
+        where = config.channel_id(channels.domain(network.chain_id).separator)
+        told = channel_events.decode_event(receipt.logs[-1].topics, receipt.logs[-1].data)
+        assert told == channel_events.Deposited(where, 5, 5)
+        # the index reads the ledger and passes over what it does not keep
+        index = Index(tmp_path / "index.sqlite")
+        index.sync(ledger)
+        index.close()
+    for keep in (True, False):
+        if not keep:  # the saved state is lost: replayed from the genesis
+            for path in (tmp_path / "ledger").glob("*state*"):
+                path.unlink()
+        with served(tmp_path, listen=False) as server:
+            server.ledger.check()
+            found = server.ledger.call(channels.channel(channels.CHANNELS, where))
+            assert found == channels.Channel(5, 0)
+
+
+def test_code_that_is_not_the_network_files_is_found(tmp_path):
+    with served(tmp_path, listen=False) as server:
+        entry = dict(server.network.contracts["Channels"]) | {"code_hash": "0x" + "9" * 64}
+        lying = dict(server.network.contracts) | {"Channels": entry}
+        ledger = Ledger(server.engine, dataclasses.replace(server.network, contracts=lying))
+        with pytest.raises(WrongNetwork, match="contract Channels"):
+            ledger.check()
 
 
 def test_the_network_file(tmp_path):

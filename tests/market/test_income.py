@@ -74,13 +74,20 @@ class Chain:
         self.clock += 1
         self.balance[place, token] -= amount
         self.balance[to, token] += amount
-        self._paid(0, place, token, payee, amount, to)
+        self._paid(0, place, token, payee, amount, to, claimed=True)
 
     def _paid(
-        self, index: int, place: Address, token: Address, payee: Address, amount: int, to: Any
+        self,
+        index: int,
+        place: Address,
+        token: Address,
+        payee: Address,
+        amount: int,
+        to: Any,
+        claimed: bool = False,
     ) -> None:
         at, name = (self.clock, index), f"0x{self.clock:064x}"
-        made = Payment(at, name, place, token, payee, amount, to, 1000 + self.clock)
+        made = Payment(at, name, place, token, payee, amount, to, 1000 + self.clock, claimed)
         self.payments.append(made)
 
 

@@ -118,6 +118,9 @@ class StubIndex:
         key = bytes(32)
         return [PartyRecord(OPERATOR.address, key, key, "operator", "", 1, NOW, "0x")]
 
+    def block_hash(self, block: int) -> str | None:
+        return "0x" + "ab" * 32
+
     def parents(self, asset: str) -> list[AssetId]:
         return [ELSE] if asset == ASSET else []
 
@@ -192,6 +195,7 @@ class StubChain:
 
 class Sealed:
     digest = Digest("5e" * 32)
+    files = ()
 
     def to_bytes(self) -> bytes:
         return b'{"sealed":"digests"}'

@@ -225,13 +225,22 @@ def test_no_acknowledgement_where_nothing_is_at_stake(running: Node) -> None:
     assert ask(running, over, path=PROBE).status == 403
 
 
-def test_probes_are_few(running: Node) -> None:
+def test_a_small_asset_has_no_probe(running: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    terms = offer(refund_window=86_400)
+    licence = running.index.sell(terms, state="window", refund_deadline=NOW + 86_400)
+    monkeypatch.setattr("usufruct.node.delivery.can_probe", lambda sealed: False)
+    assert ask(running, licence, path=PROBE).status == 403
+    assert running.deliveries.probed == []
+
+
+def test_probes_are_few_and_of_one_chunk(running: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usufruct.node.delivery.can_probe", lambda sealed: True)
     terms = offer(refund_window=86_400)
     licence = running.index.sell(terms, state="window", refund_deadline=NOW + 86_400)
     statuses = [ask(running, licence, path=PROBE).status for _ in range(MAX_PROBES + 2)]
     assert statuses == [200] * MAX_PROBES + [403, 403]
     seeds = running.deliveries.probed
-    assert len(set(seeds)) == MAX_PROBES
+    assert len(set(seeds)) == 1  # asking again shows nothing more
     assert all(len(seed) == 32 for seed in seeds)
 
 

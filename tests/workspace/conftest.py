@@ -8,3 +8,4 @@ from tests.workspace.homes import (  # noqa: F401
     table,
     usufruct,
 )
+from tests.workspace.marketplace import market  # noqa: F401

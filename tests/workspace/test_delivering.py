@@ -16,7 +16,13 @@ from tests.peer.shelf import BUYER, CHAIN, LICENCE, NOW, Handler, Node
 from tests.workspace.crashing import calls, play
 from tests.workspace.homes import PASSPHRASE, ROWS, Command
 
-from usufruct.assets.delivery import delivery_info, open_delivery, open_probe, pick_chunk
+from usufruct.assets.delivery import (
+    delivery_info,
+    open_delivery,
+    open_probe,
+    pick_chunk,
+    probe_seed,
+)
 from usufruct.crypto import canonical, dsse
 from usufruct.crypto.identity import Identity
 from usufruct.errors import (
@@ -33,7 +39,7 @@ from usufruct.evidence.statements import PAYLOAD_TYPE
 from usufruct.evidence.verify import verify_bundle
 from usufruct.ledger.account import Account, recover
 from usufruct.ledger.bindings import licences
-from usufruct.peer.requests import check_request, read_request, request_digest
+from usufruct.peer.requests import check_request, read_request
 from usufruct.ports import SILENT
 from usufruct.types import Address, AssetId, Digest
 from usufruct.vault import Vault
@@ -46,6 +52,7 @@ from usufruct.workspace.verifying import verify
 
 BIG = bytes(range(256)) * 9000
 HOLDER = {"licence": LICENCE, "holder": BUYER.address}
+BLOCK_HASH = "0x" + "ab" * 32
 CONTRACT = Address("0x" + "77" * 20)
 
 
@@ -333,7 +340,7 @@ class Market:
             "encryption_key": bytes.fromhex(body["encryption_key"]),
         }
         if path.endswith("/probe"):
-            seed = request_digest(nonce=signed.nonce, deadline=signed.deadline, **about)
+            seed = probe_seed(BLOCK_HASH, LICENCE, 1)
             message = self.deliveries.probe(self.asset, 1, **keys, seed=seed)
             said = {"grant": canonical.b64(message)}
             return handler.say(200, json.dumps(said).encode()) or True
@@ -385,6 +392,10 @@ def market(deliveries: Deliveries, home: Path, asset: AssetId, tmp_path: Path) -
         home=SimpleNamespace(path=tmp_path / "buyer"),
         connection=SimpleNamespace(network=network),
         ledger=SimpleNamespace(call=call),
+        index=SimpleNamespace(
+            licence=lambda licence: SimpleNamespace(block=7),
+            block_hash=lambda block: BLOCK_HASH if block == 7 else None,
+        ),
     )
     with serving() as node:
         made.append(Market(node, deliveries, asset, seller(home), buyer, FREE))
@@ -411,7 +422,17 @@ def test_fetched_and_verified_anywhere(market: Market, data: Path, tmp_path: Pat
         verify(str(tmp_path / "out"), full=True, home=tmp_path / "no-home")
 
 
-def test_a_refundable_licence_is_acknowledged_after_the_probe(market: Market, tmp_path: Path):
+def test_a_small_asset_is_acknowledged_without_a_probe(market: Market, tmp_path: Path):
+    market.licence = replace(FREE, refund_deadline=NOW + 100)
+    market.fetch(tmp_path / "out")
+    assert not any("probe" in path for _, path, _ in market.node.seen)
+    assert len(market.acknowledged) == 1
+
+
+def test_a_refundable_licence_is_acknowledged_after_the_probe(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("usufruct.assets.delivery.LEAST_PROBED", 1)
     market.licence = replace(FREE, refund_deadline=NOW + 100)
     market.fetch(tmp_path / "out")
     asked = [path.split("?")[0].rpartition("/")[2] for _, path, _ in market.node.seen]
@@ -429,6 +450,7 @@ def test_nothing_is_signed_for_ciphertext_of_something_else(
     market: Market, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The seller sealed zeros under the same keys, with a list that fits them."""
+    monkeypatch.setattr("usufruct.assets.delivery.LEAST_PROBED", 1)
     market.licence = replace(FREE, refund_deadline=NOW + 100)
     fake = tmp_path / "fake"
     (fake / "sub").mkdir(parents=True)

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
-from typing import Any
+from typing import Any, Final
 
 from usufruct.assets import sealing
 from usufruct.assets.grants import Opener
@@ -35,6 +35,7 @@ MAX_DELIVERY = 64 * 1024
 _LABEL = FORMAT.encode() + b"\0"
 _PROBE_LABEL = PROBE_FORMAT.encode() + b"\0"
 _PICK_LABEL = b"usufruct/probe/pick/v1\0"
+_SEED_LABEL = b"usufruct/probe/seed/v1\0"
 
 
 def delivery_info(
@@ -137,13 +138,37 @@ def open_delivery(
     return GrantedKeys(wanted[0], _cover(document["manifest_keys"], wanted[1]), files)
 
 
+LEAST_PROBED: Final = 8
+"""Chunks an asset must have to be probed: of a smaller one a probe would give too much away."""
+
+
+def can_probe(sealed: SealedAsset) -> bool:
+    """Whether one chunk of an asset is little enough to be shown before it is paid for."""
+    return sum(chunk_count(one.size) for one in sealed.files) >= LEAST_PROBED
+
+
+def probe_seed(block_hash: str, licence: LicenceId, version: int) -> bytes:
+    """Return what picks the chunk that the holder of a licence may try, 32 bytes.
+
+    Neither side chooses it: a buyer cannot know the hash of the block that his purchase will be
+    in, and asking again picks the same chunk. Who makes the ledger's blocks could.
+
+    Parameters
+    ----------
+    block_hash
+        Of the block that the licence was bought in, ``0x`` and 64 digits.
+    """
+    about = bytes.fromhex(block_hash.removeprefix("0x")) + bytes.fromhex(licence)
+    return sha256(_SEED_LABEL + about + version.to_bytes(8, "big")).digest()
+
+
 def pick_chunk(sealed: SealedAsset, seed: bytes) -> tuple[int, int]:
     """Return which chunk of which file a probe is of; all chunks alike, empty files never.
 
     Parameters
     ----------
     seed
-        The digest of the signed request, which neither side can choose freely and both know.
+        As :func:`probe_seed` gives it.
     """
     ends = list(accumulate(chunk_count(one.size) for one in sealed.files))
     if not ends[-1]:

@@ -14,6 +14,7 @@ from usufruct.clock import iso
 from usufruct.errors import UsageError
 
 if TYPE_CHECKING:
+    from usufruct.types import Address
     from usufruct.workspace.trade import OfferView
 
 Licence = Annotated[str, typer.Argument(help="The licence, or the start or end of its id.")]
@@ -42,27 +43,31 @@ def register(app: typer.Typer) -> None:
         yes: Annotated[
             bool, typer.Option("--yes", "-y", help="Agree without being asked.")
         ] = False,
+        again: Annotated[
+            bool, typer.Option("--again", help="Buy another one of an offer that is held already.")
+        ] = False,
         home: HomeDir = None,
         passphrase_file: PassphraseFile = None,
         as_json: Json = False,
     ) -> None:
         """Buy a licence in one transaction, after reading its terms."""
         from usufruct.market.terms import MAX_TERMS
-        from usufruct.store import read_bytes
         from usufruct.workspace import open_home
+        from usufruct.workspace.given import read_given
 
-        def agree(seen: OfferView, text: str | None) -> None:
-            _agree(seen, text, yes=yes, as_json=as_json)
+        def agree(seen: OfferView, text: str | None, holder: Address) -> None:
+            other = "" if for_ is None else f"{for_} ({holder})"
+            _agree(seen, text, other, yes=yes, as_json=as_json)
 
         with open_home(home, passphrase=Passphrase(passphrase_file)) as ws:
-            text = None if terms is None else read_bytes(terms, limit=MAX_TERMS + 1)
+            text = None if terms is None else read_given(terms, "terms", limit=MAX_TERMS)
             bought = ws.market.buy(
-                offer, for_=for_, node=node, allow=allow, terms=text, agree=agree
+                offer, for_=for_, node=node, allow=allow, terms=text, again=again, agree=agree
             )
 
         def human(out: Any) -> None:
             out.print(
-                f"[bold]bought[/] a licence of '{safe(bought.title)}' for {bought.price_text}"
+                f"[bold]bought[/] a licence of '{safe(bought.title)}' for {safe(bought.price_text)}"
             )
             out.print(f"  licence      {bought.licence}")
             out.print(f"  holder       {bought.holder}")
@@ -71,7 +76,7 @@ def register(app: typer.Typer) -> None:
                 out.print(f"  refundable   until {iso(bought.refund_deadline)}")
             out.print(f"  transaction  {bought.transaction} in block {bought.block}")
             out.print(f"  receipt      {safe(bought.receipt)}")
-            if bought.use == "download":
+            if bought.use == "download" and for_ is None:
                 out.print(f"[bold]next:[/] usufruct download {bought.asset[:12]}")
 
         show(bought.as_dict(), as_json, human)
@@ -83,6 +88,9 @@ def register_licences(app: typer.Typer) -> None:
     @app.callback(invoke_without_command=True)
     def list_(
         context: typer.Context,
+        sold: Annotated[
+            bool, typer.Option("--sold", help="Those of this party's own assets instead.")
+        ] = False,
         home: HomeDir = None,
         passphrase_file: PassphraseFile = None,
         as_json: Json = False,
@@ -93,7 +101,7 @@ def register_licences(app: typer.Typer) -> None:
         from usufruct.workspace import open_home
 
         with open_home(home, passphrase=Passphrase(passphrase_file), write=False) as ws:
-            found = ws.market.licences()
+            found = ws.market.licences(sold=sold)
 
         def human(out: Any) -> None:
             from rich.table import Table
@@ -104,11 +112,12 @@ def register_licences(app: typer.Typer) -> None:
                     f"{one.licence[:8]}…{one.licence[-4:]}",
                     safe(one.title or one.asset[:12], 40),
                     str(one.use),
-                    one.state + ("" if one.mine else " (another's)"),
+                    one.state + ("" if one.mine or sold else " (another's)"),
                     _until(one.expiry),
                     "" if one.uses is None else f"{one.used} of {one.uses}",
                 )
-            out.print(table if found else "no licences yet; next: usufruct market list")
+            nothing = "no licences sold yet" if sold else "no licences yet"
+            out.print(table if found else f"{nothing}; next: usufruct market list")
 
         show({"licences": [one.as_dict() for one in found]}, as_json, human)
 
@@ -189,11 +198,13 @@ def _until(expiry: int) -> str:
     return iso(expiry) if expiry else "for ever"
 
 
-def _agree(seen: OfferView, text: str | None, *, yes: bool, as_json: bool) -> None:
+def _agree(seen: OfferView, text: str | None, other: str, *, yes: bool, as_json: bool) -> None:
     """Show what is bought, and ask; a script says --yes."""
     if not as_json:
         out = console(stderr=True)
         out.print(f"[bold]{safe(seen.title or seen.asset[:12])}[/]: {safe(seen.words, 300)}")
+        if other:
+            out.print(f"for {safe(other)}")
         if seen.terms:
             out.print(f"terms {seen.terms} (SHA-256):")
             for line in (text or "").splitlines():

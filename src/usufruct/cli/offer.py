@@ -27,8 +27,10 @@ def register(app: typer.Typer) -> None:
         period: Annotated[
             str | None, typer.Option(help="How long a licence lasts: 90m, 12h, 30d (else ever).")
         ] = None,
-        uses: Annotated[int | None, typer.Option(help="How often it can be used.")] = None,
-        cap: Annotated[int | None, typer.Option(help="How many licences are sold at most.")] = None,
+        uses: Annotated[int | None, typer.Option(min=1, help="How often it can be used.")] = None,
+        cap: Annotated[
+            int | None, typer.Option(min=1, help="How many licences are sold at most.")
+        ] = None,
         allow: Annotated[
             Path | None, typer.Option(metavar="FILE", help="Who may hold one, an address a line.")
         ] = None,

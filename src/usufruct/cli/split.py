@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
                 name = safe(payee.name) if payee.name else payee.address
                 out.print(f"  {payee.share:>9}  {name}")
             for money in found.waiting:
-                out.print(f"  waiting: {money.text}")
+                out.print(f"  waiting: {safe(money.text)}")
             if found.waiting and found.digest:
                 out.print(f"[bold]next:[/] usufruct split withdraw {found.asset[:12]}")
 
@@ -56,7 +56,10 @@ def register(app: typer.Typer) -> None:
         passphrase_file: PassphraseFile = None,
         as_json: Json = False,
     ) -> None:
-        """Propose another split; every payee whose share falls has to sign the file."""
+        """Propose another split; every payee whose share falls has to sign the file.
+
+        An asset that has none gets its first split at once, if its owner proposes it.
+        """
         from usufruct.workspace import open_home
 
         with open_home(home, passphrase=Passphrase(passphrase_file)) as ws:
@@ -96,7 +99,9 @@ def register(app: typer.Typer) -> None:
             for payment in done.payments:
                 name = safe(payment.name) if payment.name else payment.payee
                 owed = "" if payment.paid else "  (could not be paid; it waits for its payee)"
-                out.print(f"  {payment.money.text:>24}  {name}{owed}")
+                out.print(f"  {safe(payment.money.text):>24}  {name}{owed}")
+            for money in done.refused:
+                out.print(f"  {safe(money.text):>24}  stays: its token refuses")
             out.print("paid" if done.payments else "nothing waits to be withdrawn")
 
         show(done.as_dict(), as_json, human)
@@ -145,15 +150,15 @@ def register_income(app: typer.Typer) -> None:
                     row.time,
                     safe(f"{row.use} of {row.title or row.asset[:8]}", 40),
                     safe(row.payer_name or row.payer[:10], 20),
-                    row.gross,
+                    safe(row.gross),
                     safe(row.payee_name or row.payee[:10], 20),
                     f"{format_amount(row.share, 4)}%",
-                    row.amount,
+                    safe(row.amount),
                     row.state,
                 )
             out.print(table if found.rows else "no income yet")
             for total in found.totals:
                 name = safe(total.name or total.payee[:10], 24)
-                out.print(f"[bold]{name}[/] {total.text}")
+                out.print(f"[bold]{name}[/] {safe(total.text, 1000)}")
 
         show(found.as_dict(), as_json, human)

@@ -203,6 +203,11 @@ class MarketQueries(ABC):
     @abstractmethod
     def _rows(self, query: str, *values: object) -> list[Any]: ...
 
+    def block_hash(self, block: int) -> str | None:
+        """Return the hash of a block that holds an indexed event, None of another."""
+        found = self._rows("SELECT hash FROM blocks WHERE block = ?", block)
+        return str(found[0][0]) if found else None
+
     def offers(self, asset: str | None = None, open_only: bool = False) -> list[OfferRecord]:
         """Return the offers of an asset or of all, oldest first; see :class:`OfferRecord`."""
         query, values = _where(_OFFERS, ("o.asset", asset and parse_digest(asset)))

@@ -34,10 +34,11 @@ from usufruct.ledger.client import Ledger
 from usufruct.ledger.deploy import code_hashes, deploy
 from usufruct.ledger.embedded import EmbeddedEngine, stored_genesis
 from usufruct.ledger.gateway import Gateway
-from usufruct.ledger.genesis import make_genesis
+from usufruct.ledger.genesis import contracts_of, make_genesis
 from usufruct.ledger.network import MAX_BYTES, Network, read_network, sign_network
 from usufruct.ledger.treasury import Treasury
 from usufruct.store import make_folder, read_bytes, write_atomic
+from usufruct.types import Address
 
 ENGINE_FOLDER: Final = "ledger"
 NETWORK_FILE: Final = "network.json"
@@ -106,6 +107,7 @@ class LedgerServer:
         self._treasury: Treasury | None = None
         self._gateway: Gateway | None = None
         self._network: Network | None = None
+        self._genesis_contracts: dict[str, Address] = {}
 
     @property
     def engine(self) -> EmbeddedEngine:
@@ -211,6 +213,7 @@ class LedgerServer:
                 f"the ledger in {folder} has the chain id {genesis['config']['chainId']}",
                 hint="leave the chain id out, or choose an empty home",
             )
+        self._genesis_contracts = contracts_of(genesis)
         self._engine = EmbeddedEngine(folder, genesis=genesis, binary=binary, clock=self._clock)
         self._open.callback(self._engine.close)
         return self._engine
@@ -232,7 +235,12 @@ class LedgerServer:
 
     def _deploy(self, engine: EmbeddedEngine) -> dict[str, dict[str, str]]:
         made = deploy(engine, self._account, engine.chain_id, first_nonce=0, test_dollar=True)
-        return made.contracts
+        born = self._genesis_contracts
+        hashes = code_hashes(engine, list(born.values()))
+        return made.contracts | {
+            name: {"address": str(place), "code_hash": code_hash}
+            for (name, place), code_hash in zip(born.items(), hashes, strict=True)
+        }
 
     def _free_port(self, before: Network | None) -> int:
         """Return the port to listen on: the one asked for, the one before, or a free one."""

@@ -88,16 +88,13 @@ class Book:
         self._arrive(Part(sale, sale.pay_to, PPM, sale.gross, (), State.PAID), sale.pay_to)
 
     def pay(self, batch: Sequence[Payment]) -> None:
-        """Book the events of one withdrawal, or of a claim: they look alike in the events."""
-        rest = []
+        """Book the events of one withdrawal, or one claim."""
         self._latest = max(self._latest, batch[0].time)
-        for payment in batch:
-            if self._is_claim(payment, alone=len(batch) == 1):
+        if batch[0].claimed:
+            for payment in batch:
                 self._claim(payment)
-            else:
-                rest.append(payment)
-        if rest:
-            self._withdraw(rest)
+        else:
+            self._withdraw(batch)
 
     def project(self) -> None:
         """Book as due what everybody would get if every wallet paid out now."""
@@ -144,22 +141,8 @@ class Book:
         held.empty(sum(payment.amount for payment in batch), len(shares))
 
     def _claim(self, payment: Payment) -> None:
-        for part in self._owed.pop((payment.wallet, payment.token, payment.payee)):
+        for part in self._owed.pop((payment.wallet, payment.token, payment.payee), []):
             self._arrive(replace(part, state=State.PAID), payment.to or payment.payee)
-
-    def _is_claim(self, payment: Payment, *, alone: bool) -> bool:
-        owed = self._owed.get((payment.wallet, payment.token, payment.payee))
-        if payment.to is None or not owed:
-            return False
-        if sum(part.amount for part in owed) != payment.amount:
-            return False
-        if payment.to != payment.payee:
-            return True
-        split = self._splits[payment.wallet]
-        held = self._held[payment.wallet, payment.token].amount
-        share = dict(zip(split.payees, split.shares, strict=True)).get(payment.payee, 0)
-        # a withdrawal pays the others, too; where it cannot be told, the sums are the same
-        return alone or held * share // PPM != payment.amount
 
     def _project(
         self, wallet: Address, token: Address, order: Order, places: Mapping[Address, int]

@@ -140,7 +140,8 @@ def _withdrawals(payments: Iterable[Payment]) -> list[list[Payment]]:
     for payment in sorted(payments, key=lambda item: item.at):
         key = (payment.transaction, payment.wallet, payment.token)
         batch = last.get(key)
-        if batch is None or payment.payee <= batch[-1].payee:
+        alone = payment.claimed or (batch is not None and batch[-1].claimed)
+        if batch is None or alone or payment.payee <= batch[-1].payee:
             batch = last[key] = []
             batches.append(batch)
         batch.append(payment)

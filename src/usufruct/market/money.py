@@ -61,9 +61,10 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A split's event ``Paid`` (`to` is set) or ``Owed`` (`to` is None), by the split's wallet.
+    """A split's event ``Paid`` or ``Claimed`` (`to` is set) or ``Owed`` (`to` is None).
 
-    `time` is in seconds since 1970, 0 if it is not known.
+    `wallet` is the split's; `time` is in seconds since 1970, 0 if it is not known; `claimed` says
+    that the payee took what was put aside for it before.
     """
 
     at: Place
@@ -74,6 +75,7 @@ class Payment:
     amount: int
     to: Address | None = None
     time: int = 0
+    claimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

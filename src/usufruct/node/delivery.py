@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from usufruct.assets.delivery import can_probe, probe_seed
 from usufruct.clock import Clock, system_clock
 from usufruct.crypto.hash import sha256
 from usufruct.errors import NotAllowed, NotFound, Unavailable
@@ -151,18 +152,24 @@ class Desk:
         licence: LicenceId,
         encryption_key: bytes,
     ) -> bytes:
-        """Return the key of the chunk that the digest of the request chose.
+        """Return the key of the one chunk that the block of the purchase chose.
 
         Raises
         ------
         NotAllowed
-            The licence is not in its refund window, or there were enough probes.
+            The licence is not in its refund window, the asset is too small to be probed, or
+            there were enough probes.
         """
         record, offer = self._licence(caller.account, asset, licence)
         self._fresh()
         if not self._refundable(record, offer):
             raise self._no("probe", "this licence is settled: ask for the whole grant")
         self._deliveries.version(asset, number)
+        if not can_probe(self._deliveries.sealed(asset, number)):
+            raise self._no("probe", "the asset is too small: a probe would give it away")
+        block = self._index.block_hash(record.block)
+        if block is None:
+            raise self._no("probe", "the purchase is not on the ledger any more")
         if self._memory.count_probe(licence, asset, number) > MAX_PROBES:
             raise self._no("probe", f"a licence has {MAX_PROBES} probes of a version")
         return self._deliveries.probe(
@@ -171,7 +178,7 @@ class Desk:
             licence=licence,
             holder=caller.account,
             encryption_key=encryption_key,
-            seed=caller.digest,
+            seed=probe_seed(block, licence, number),
         )
 
     def _licence(self, account: Address, asset: AssetId, licence: LicenceId) -> tuple[Any, Any]:

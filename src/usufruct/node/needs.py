@@ -25,6 +25,7 @@ class IndexReader(Protocol):
     def offers(self, asset: str | None = None, open_only: bool = False) -> Sequence[Any]: ...  # noqa: D102
     def offer(self, offer_id: str) -> Any: ...  # noqa: D102
     def licence(self, licence: str) -> Any: ...  # noqa: D102
+    def block_hash(self, block: int) -> str | None: ...  # noqa: D102
     def licences(self, *, asset: str | None = None) -> Sequence[Any]: ...  # noqa: D102
 
 

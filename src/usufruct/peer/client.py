@@ -203,19 +203,19 @@ class NodeClient:
             body["use"] = {"total": use[0], "signature": use[1].hex()}
         if acknowledgement is not None:
             body["acknowledgement"] = {"signature": acknowledgement.hex()}
-        value, _ = self._post(f"{_version(asset, number)}/grant", body)
+        value = self._post(f"{_version(asset, number)}/grant", body)
         with self._reading():
             return read_grant(value)
 
     def probe(
         self, asset: AssetId, number: int, *, licence: LicenceId, encryption_key: bytes
-    ) -> tuple[bytes, bytes]:
-        """Return the probe as it came, and the request's digest that says of which chunk it is."""
+    ) -> bytes:
+        """Return the probe as it came; `assets.delivery.probe_seed` says of which chunk it is."""
         body = _grant_body(licence, encryption_key)
-        value, seed = self._post(f"{_version(asset, number)}/probe", body)
+        value = self._post(f"{_version(asset, number)}/probe", body)
         with self._reading():
             message: Any = value.get("grant")
-            return canonical.unb64(message), seed
+            return canonical.unb64(message)
 
     @contextlib.contextmanager
     def sealed_bytes(
@@ -272,34 +272,26 @@ class NodeClient:
         signed: bool = False,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-        seed: list[bytes] | None = None,
     ) -> Iterator[Answer]:
         sent = {"Accept": "*/*", **(headers or {})}
         if body:
             sent["Content-Type"] = "application/json"
         with contextlib.ExitStack() as stack:
             try:
-                sent |= self._signed(method, path, body, seed) if signed else {}
+                sent |= self._signed(method, path, body) if signed else {}
                 answer = stack.enter_context(self._connection.ask(method, path, sent, body))
             except ConnectionAgain:
                 # signed anew: nobody knows whether the first one was seen
-                sent |= self._signed(method, path, body, seed) if signed else {}
+                sent |= self._signed(method, path, body) if signed else {}
                 answer = stack.enter_context(self._connection.ask(method, path, sent, body))
             yield answer
 
-    def _signed(
-        self, method: str, path: str, body: bytes, seed: list[bytes] | None
-    ) -> dict[str, str]:
+    def _signed(self, method: str, path: str, body: bytes) -> dict[str, str]:
         if self._account is None or self._chain_id is None or self._node is None:
             raise BadInput("this is signed, and takes an account, the chain and the node's party")
         whom: Any = {"chain_id": self._chain_id, "node": self._node, "method": method}
         whom |= {"path": path, "body": body}
-        headers = requests.sign_request(self._account, **whom, now=self._clock())
-        if seed is not None:
-            said = requests.read_request(headers)
-            about: Any = {"nonce": said.nonce, "deadline": said.deadline}
-            seed[:] = [requests.request_digest(**whom, **about)]
-        return headers
+        return requests.sign_request(self._account, **whom, now=self._clock())
 
     def _get(self, path: str, limit: int, *, signed: bool = False) -> bytes:
         with self._ask("GET", path, signed=signed) as answer:
@@ -310,15 +302,14 @@ class NodeClient:
     def _object(self, path: str) -> dict[str, Any]:
         return self._json(self._get(path, MAX_JSON))
 
-    def _post(self, path: str, value: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _post(self, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
         body = json.dumps(value).encode("ascii")
-        seed: list[bytes] = []
         # a kept connection may be dead, and a grant is better not asked for twice
         self._connection.close()
-        with self._ask("POST", path, signed=True, body=body, seed=seed) as answer:
+        with self._ask("POST", path, signed=True, body=body) as answer:
             if answer.status != 200:
                 self._refuse(answer)
-            return self._json(answer.read(MAX_JSON)), seed[0]
+            return self._json(answer.read(MAX_JSON))
 
     def _json(self, data: bytes) -> dict[str, Any]:
         with self._reading():

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usufruct.clock import iso
-from usufruct.errors import BadInput, NotAllowed, UsufructError, VerificationError
+from usufruct.errors import (
+    AlreadyExists,
+    NotAllowed,
+    TransactionReverted,
+    UsufructError,
+    VerificationError,
+)
 from usufruct.market.terms import check_terms
-from usufruct.types import ZERO_ADDRESS, Address, LicenceId
+from usufruct.types import ZERO_ADDRESS, Address, AssetId, AssetState, LicenceId
 from usufruct.workspace import finding, nodes, offering, receipts
 from usufruct.workspace.money import Token, Tokens
 from usufruct.workspace.session import Session
@@ -18,13 +25,15 @@ from usufruct.workspace.trade import Bought, OfferView
 if TYPE_CHECKING:
     from usufruct.ledger.bindings.calls import Call
     from usufruct.ledger.bindings.offers import Offer
-    from usufruct.ledger.records import LicenceRecord, OfferRecord
+    from usufruct.ledger.index import Index
+    from usufruct.ledger.records import AssetRecord, LicenceRecord, OfferRecord
     from usufruct.ledger.views import Receipt as TxReceipt
     from usufruct.market.receipts import Receipt
     from usufruct.market.terms import TermsText
 
-Agree = Callable[[OfferView, "str | None"], None]
-"""Shows an offer with the text of its terms, and raises unless somebody agrees to it."""
+Agree = Callable[[OfferView, "str | None", Address], None]
+"""Shows an offer, the text of its terms and who would hold the licence; raises unless somebody
+agrees to it."""
 
 _PERMIT_SECONDS = 1_200
 
@@ -37,6 +46,7 @@ def buy(
     node: str | None = None,
     allow: Path | None = None,
     terms: bytes | None = None,
+    again: bool = False,
     agree: Agree,
 ) -> Bought:
     """Buy a licence of an offer, for this party or for another one.
@@ -53,11 +63,15 @@ def buy(
         The offer's allow list, where it has one.
     terms
         The text of the terms, where it was had by another way than from the owner's node.
+    again
+        Buy although the holder has a licence of this offer that is good.
     agree
         Called with the offer and its terms before anything is signed.
 
     Raises
     ------
+    AlreadyExists
+        The holder has such a licence: maybe a purchase whose end nobody saw.
     NotAllowed
         The offer is closed or sold out, or the account has too little.
     VerificationError
@@ -76,7 +90,10 @@ def buy(
     seen = offering.of_record(found, tokens, title)
     me = session.public.address
     holder = me if for_ is None else finding.party(session, index, for_)
-    _check(session, found, tokens, coin, me)
+    if not again:
+        _check_not_held(session, index, found, holder)
+    session.connection.afford(me)
+    _check(found, asset, tokens, coin, me)
     proof: tuple[bytes, ...] = ()
     if any(found.offer.allow_root):
         proof = offering.allow_list(session, found.offer.allow_root, allow).proof(holder)
@@ -84,18 +101,17 @@ def buy(
         text = check_terms(terms, found.offer.terms)
     else:
         text = nodes.terms(session, index, found.offer, asset.owner, node)
-    agree(seen, None if text is None else text.text)
+    agree(seen, None if text is None else text.text, holder)
     if text is not None:
         receipts.keep_terms(session, text)
-    session.connection.afford(me)
-    sent = _pay(session, found.offer, tokens, holder, proof)
-    licence = _minted(sent, found.offer)
+    sent = _pay(session, found.offer, holder, proof)
+    licence = _minted(sent, found.offer, session.connection.network.address("Licences"))
     record = session.index.licence(licence)
     if record is None:
         raise VerificationError(
             f"the licence {licence} was bought, but the ledger does not show it"
         )
-    path = receipts.keep(session, receipt_of(session, record, found.offer, title, text))
+    path = receipts.keep(session, receipt_of(session, record, found.offer, holder, title, text))
     return Bought(
         licence,
         found.offer_id,
@@ -122,33 +138,55 @@ def pay_for_renewal(session: Session, offer: Offer, serial: int) -> TxReceipt:
     from usufruct.ledger.bindings import licences
 
     contract = session.connection.network.address("Licences")
-    tokens = Tokens(session.ledger)
     if offer.token != ZERO_ADDRESS and offer.price:
-        _allow(session, offer, tokens, contract)
+        _allow(session, offer, contract)
     value = offer.price if offer.token == ZERO_ADDRESS else 0
     return session.ledger.transact(session.account, licences.renew(contract, offer, serial), value)
 
 
+def _check_not_held(session: Session, index: Index, found: OfferRecord, holder: Address) -> None:
+    """Refuse to pay a second time for what is held already, for instance after a crash."""
+    from usufruct.market.licences import check_use
+
+    offer, now = found.offer, session.clock()
+    for one in index.licences(holder=holder, offer=found.offer_id):
+        try:
+            check_use(one, offer, asset=offer.asset, use=offer.use, holder=holder, now=now)
+        except NotAllowed:
+            continue
+        raise AlreadyExists(
+            f"{'this party' if holder == session.public.address else holder} holds the licence "
+            f"{one.licence} of this offer already",
+            hint="see `usufruct licences`; to buy another one: --again",
+        )
+
+
 def _check(
-    session: Session, found: OfferRecord, tokens: Tokens, coin: Token, payer: Address
+    found: OfferRecord, asset: AssetRecord, tokens: Tokens, coin: Token, payer: Address
 ) -> None:
     """Refuse before anything is signed what the contract would refuse with less of a reason."""
     offer = found.offer
     if not found.open:
         raise NotAllowed("the offer is closed", hint="usufruct market list")
+    if asset.state is not AssetState.ACTIVE:
+        raise NotAllowed(
+            f"the asset is {asset.state}, and only active ones are sold",
+            hint="usufruct market list",
+        )
     if offer.cap and found.sold >= offer.cap:
-        raise NotAllowed(f"all {offer.cap} licences of this offer are sold")
+        raise NotAllowed(
+            f"all {offer.cap} licences of this offer are sold", hint="usufruct market list"
+        )
     has = tokens.balance(offer.token, payer)
     if has < offer.price:
-        hint = "usufruct faucet" if coin.symbol == "TUSD" else "have somebody send you some"
+        own = offer.token == tokens.test_dollar
+        hint = "usufruct faucet" if own else f"have somebody send some to {payer}"
         raise NotAllowed(
             f"the price is {coin.text(offer.price)}, and {payer} has {coin.text(has)}", hint=hint
         )
 
 
-def _pay(
-    session: Session, offer: Offer, tokens: Tokens, holder: Address, proof: tuple[bytes, ...]
-) -> TxReceipt:
+def _pay(session: Session, offer: Offer, holder: Address, proof: tuple[bytes, ...]) -> TxReceipt:
     from usufruct.ledger.bindings import licences
 
     contract = session.connection.network.address("Licences")
@@ -160,7 +198,7 @@ def _pay(
         permitted = _with_permit(session, offer, contract, holder, proof)
         if permitted is not None:
             return session.ledger.transact(session.account, permitted)
-        _allow(session, offer, tokens, contract)
+        _allow(session, offer, contract)
     return session.ledger.transact(session.account, call)
 
 
@@ -171,14 +209,20 @@ def _allowed(session: Session, offer: Offer, contract: Address) -> bool:
     return given >= offer.price
 
 
-def _allow(session: Session, offer: Offer, tokens_: Tokens, contract: Address) -> None:
+def _allow(session: Session, offer: Offer, contract: Address) -> None:
     """Allow exactly the price: a standing allowance is for the holder to give, not for us."""
     from usufruct.ledger.bindings import tokens
 
     if _allowed(session, offer, contract):
         return
     call = tokens.approve(offer.token, contract, offer.price)
-    session.ledger.transact(session.account, call)
+    try:
+        session.ledger.transact(session.account, call)
+    except TransactionReverted:
+        # some tokens change an allowance only from or to nothing
+        nothing = tokens.approve(offer.token, contract, 0)
+        session.ledger.transact(session.account, nothing)
+        session.ledger.transact(session.account, call)
 
 
 def _with_permit(
@@ -215,10 +259,12 @@ def _with_permit(
     return None
 
 
-def _minted(sent: TxReceipt, offer: Offer) -> LicenceId:
+def _minted(sent: TxReceipt, offer: Offer, contract: Address) -> LicenceId:
     from usufruct.ledger.bindings import licences
 
     for log in sent.logs:
+        if log.address != contract:
+            continue  # the token is a stranger's, and may say the same words
         event = licences.decode_event(log.topics, log.data)
         if not isinstance(event, licences.LicenceMoved) or event.sender != ZERO_ADDRESS:
             continue
@@ -231,9 +277,14 @@ def _minted(sent: TxReceipt, offer: Offer) -> LicenceId:
 
 
 def receipt_of(
-    session: Session, record: LicenceRecord, offer: Offer, title: str, text: TermsText | None
+    session: Session,
+    record: LicenceRecord,
+    offer: Offer,
+    holder: Address,
+    title: str,
+    text: TermsText | None,
 ) -> Receipt:
-    """Return the receipt of a licence, from what the ledger says of it."""
+    """Return the receipt of a licence, from what the ledger says; `holder` is who got it."""
     from usufruct.market import receipts as documents
 
     return documents.Receipt(
@@ -242,12 +293,38 @@ def receipt_of(
         transaction=record.tx_hash,
         offer=offer,
         licence=record.licence,
-        holder=record.holder,
+        holder=holder,
         payer=record.payer,
         terms=text,
         time=iso(record.timestamp),
         title=title,
     )
+
+
+def missing_receipts(
+    session: Session, index: Index, records: Iterable[LicenceRecord], titles: Mapping[AssetId, str]
+) -> dict[LicenceId, Path]:
+    """Return where receipts are; made anew for licences whose purchase nobody saw the end of.
+
+    A receipt holds the text that was agreed to, so none is made where that is not here.
+    """
+    me = session.public.address
+    got = {one.licence: one.holder for one in index.purchases() if one.kind == "sale"}
+    there = {one.licence for one in receipts.kept(session)}
+    found: dict[LicenceId, Path] = {}
+    for record in records:
+        holder, sold = got.get(record.licence), index.offer(record.offer_id)
+        if record.licence in there:
+            found[record.licence] = receipts.place(session, record.licence)
+        elif sold is not None and holder is not None and me in (holder, record.payer):
+            terms = receipts.terms_text(session.home.path, sold.offer.terms)
+            if terms is None and any(sold.offer.terms):
+                continue
+            title = titles.get(record.asset) or record.asset[:16]
+            with contextlib.suppress(UsufructError):  # a list is shown from a full disk, too
+                made = receipt_of(session, record, sold.offer, holder, title, terms)
+                found[record.licence] = receipts.keep(session, made)
+    return found
 
 
 def _title(session: Session, found: OfferRecord, owner: Address, node: str | None) -> str:
@@ -257,5 +334,5 @@ def _title(session: Session, found: OfferRecord, owner: Address, node: str | Non
         return known
     try:
         return nodes.title(session, session.index, found.offer.asset, owner, node)
-    except (UsufructError, BadInput):
+    except UsufructError:
         return found.offer.asset[:16]

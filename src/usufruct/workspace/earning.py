@@ -227,6 +227,7 @@ def _payments(index: Index, places: Mapping[bytes, Address]) -> list[accounts.Pa
             payee=record.payee,
             amount=record.amount,
             to=None if record.kind == "owed" else record.to,
+            claimed=record.kind == "claimed",
         )
         for record in index.payments()
         if record.digest in places

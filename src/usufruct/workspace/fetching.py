@@ -14,10 +14,12 @@ from typing import Any
 
 from usufruct.assets.delivery import (
     GrantedKeys,
+    can_probe,
     delivery_info,
     open_delivery,
     open_probe,
     pick_chunk,
+    probe_seed,
 )
 from usufruct.assets.sealing import SealedAsset
 from usufruct.assets.sidecar import evidence_path, write_evidence
@@ -248,7 +250,7 @@ def _keys(
 
 
 def _acknowledge(wanted: _Wanted, source: Source, part: Partial) -> bytes:
-    """Fetch all ciphertext, open one chunk, and sign that it was served.
+    """Fetch all ciphertext, open one chunk unless there are few, and sign that it was served.
 
     Raises
     ------
@@ -262,21 +264,33 @@ def _acknowledge(wanted: _Wanted, source: Source, part: Partial) -> bytes:
     needed = sum(one.sealed_size for one in sealed.objects)
     part.check_space(needed + max(one.size for one in sealed.files) - part.size())
     load_sealed(source, part, progress=session.progress)
-    message, seed = source.client.probe(
-        wanted.asset,
-        wanted.version,
-        licence=wanted.licence,
-        encryption_key=session.public.encryption_key,
-    )
-    place = pick_chunk(sealed, seed)
-    probe = open_probe(session.identity, message, wanted.info, place)
-    chunk = stashed_chunk(part, sealed.files[probe.file], probe.chunk)
-    probe.check(sealed, chunk, wanted.root)
+    if can_probe(sealed):
+        message = source.client.probe(
+            wanted.asset,
+            wanted.version,
+            licence=wanted.licence,
+            encryption_key=session.public.encryption_key,
+        )
+        seed = probe_seed(_bought_in(wanted), wanted.licence, wanted.version)
+        place = pick_chunk(sealed, seed)
+        probe = open_probe(session.identity, message, wanted.info, place)
+        chunk = stashed_chunk(part, sealed.files[probe.file], probe.chunk)
+        probe.check(sealed, chunk, wanted.root)
     root = bytes.fromhex(wanted.root)
     digest = licences.acknowledgement_digest(_domain(session), wanted.licence, root)
     signature = sign(session.account, digest)
     part.acknowledgement = signature
     return signature
+
+
+def _bought_in(wanted: _Wanted) -> str:
+    """Return the hash of the block that the licence was bought in."""
+    index = wanted.session.index
+    record = index.licence(wanted.licence)
+    found = None if record is None else index.block_hash(record.block)
+    if found is None:
+        raise NotFound(f"there is no licence {wanted.licence} on the ledger")
+    return found
 
 
 def _held(wanted: _Wanted) -> Mapping[str, Any]:

@@ -74,7 +74,12 @@ def titles(session: Session) -> dict[AssetId, str]:
     """Return the titles of assets this home can prove: its own, received, and bought ones."""
     from usufruct.workspace import receipts
 
-    known = {AssetId(receipt.offer.asset): receipt.title for receipt in receipts.kept(session)}
+    known = {
+        receipt.offer.asset: receipt.title
+        for receipt in receipts.kept(session)
+        # nobody said what it is called when it was bought
+        if not receipt.offer.asset.startswith(receipt.title)
+    }
     for _, version, _ in gathering.given_versions(session):
         known[version.asset] = version.title
     for record in session.assets_store.assets():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from usufruct.errors import NotAllowed, NotFound
-from usufruct.types import Address, AssetId
+from usufruct.errors import BadInput, NotAllowed, NotFound
+from usufruct.types import ZERO_ADDRESS, Address, AssetId
 from usufruct.workspace import buying, finding
 from usufruct.workspace.session import Session
 from usufruct.workspace.trade import LicenceView
@@ -19,12 +20,26 @@ if TYPE_CHECKING:
 UNCOUNTED = 2**32 - 1
 
 
-def listed(session: Session) -> list[LicenceView]:
-    """Return the licences this party holds or paid for, oldest first."""
+def listed(session: Session, *, sold: bool = False) -> list[LicenceView]:
+    """Return the licences this party holds or paid for, oldest first, with their receipts.
+
+    Parameters
+    ----------
+    sold
+        Those of its own assets instead.
+    """
     index, me = session.index, session.public.address
-    found = [one for one in index.licences() if me in (one.holder, one.payer)]
     titles = finding.titles(session)
-    return [_view(session, index, one, titles) for one in found]
+    if sold:
+        own = {one.asset for one in index.assets() if one.owner == me}
+        return [_view(session, index, one, titles) for one in index.licences() if one.asset in own]
+    found = [one for one in index.licences() if me in (one.holder, one.payer)]
+    kept = buying.missing_receipts(session, index, found, titles)
+    views = [_view(session, index, one, titles) for one in found]
+    return [
+        replace(view, receipt=str(kept[view.licence])) if view.licence in kept else view
+        for view in views
+    ]
 
 
 def renew(session: Session, licence: str) -> LicenceView:
@@ -71,6 +86,12 @@ def transfer(session: Session, licence: str, to: str) -> LicenceView:
         )
     receiver = finding.party(session, session.index, to)
     me = session.public.address
+    if record.holder != me:
+        raise NotAllowed(
+            f"the licence is held by {record.holder}", hint="only its holder can pass it on"
+        )
+    if receiver in (me, ZERO_ADDRESS):
+        raise BadInput(f"a licence is passed on to another party, not to {receiver}")
     call = licences.transfer(
         _contract(session), sender=me, receiver=receiver, licence=record.licence
     )
@@ -104,7 +125,11 @@ def usable(session: Session, index: Index, asset: AssetId, use: str) -> LicenceR
             continue
         good.append(one)
     if good:
-        return max(good, key=lambda one: one.expiry or 2**32)
+        # what is not counted is not used up, and what is paid for needs no acknowledgement
+        return max(
+            good,
+            key=lambda one: (one.uses == UNCOUNTED, not one.refund_deadline, one.expiry or 2**32),
+        )
     if refused is not None:
         raise refused
     raise NotFound(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usufruct.errors import NotFound
-from usufruct.types import AssetKind, Use
+from usufruct.types import Address, AssetKind, Use
 from usufruct.workspace import (
     buying,
     downloading,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from usufruct.workspace.earning import Income
 
 
-def _agreed(offer: OfferView, terms: str | None) -> None:
+def _agreed(offer: OfferView, terms: str | None, holder: Address) -> None:
     """Agree: who calls a library has read the offer before."""
 
 
@@ -44,13 +44,25 @@ class Market:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    @property
+    def _market(self) -> Session:
+        """The session, if its ledger has the contracts of the market (NotFound)."""
+        if self._session.has_ledger and not splitting.has_market(self._session):
+            raise NotFound(
+                f"the ledger '{self._session.connection.network.name}' has no market: its "
+                "contracts are of an older version of usufruct",
+                hint="publishing, anchoring and verifying go on there; to sell and buy, join or "
+                "set up another ledger",
+            )
+        return self._session
+
     def offer(self, asset: str, **terms: Any) -> OfferView:
         """Offer licences of an own asset; see :func:`usufruct.workspace.offering.offer`."""
-        return offering.offer(self._session, asset, **terms)
+        return offering.offer(self._market, asset, **terms)
 
     def close(self, offer: str) -> OfferView:
         """Sell no more licences under an offer."""
-        return offering.close(self._session, offer)
+        return offering.close(self._market, offer)
 
     def search(
         self,
@@ -62,11 +74,11 @@ class Market:
         limit: int = 50,
     ) -> list[Listing]:
         """Return assets on offer, newest first."""
-        return shopping.search(self._session, words, node=node, kind=kind, use=use, limit=limit)
+        return shopping.search(self._market, words, node=node, kind=kind, use=use, limit=limit)
 
     def show(self, what: str, *, node: str | None = None) -> Listing:
         """Return one asset with all its offers and their terms."""
-        return shopping.show(self._session, what, node=node)
+        return shopping.show(self._market, what, node=node)
 
     def buy(
         self,
@@ -76,36 +88,44 @@ class Market:
         node: str | None = None,
         allow: Path | None = None,
         terms: bytes | None = None,
+        again: bool = False,
         agree: buying.Agree = _agreed,
     ) -> Bought:
         """Buy a licence, for this party or another; see :func:`usufruct.workspace.buying.buy`."""
         return buying.buy(
-            self._session, offer, for_=for_, node=node, allow=allow, terms=terms, agree=agree
+            self._market,
+            offer,
+            for_=for_,
+            node=node,
+            allow=allow,
+            terms=terms,
+            again=again,
+            agree=agree,
         )
 
-    def licences(self) -> list[LicenceView]:
-        """Return the licences this party holds or has paid for."""
-        return holding.listed(self._session)
+    def licences(self, *, sold: bool = False) -> list[LicenceView]:
+        """Return the licences this party holds or has paid for, or those it has sold."""
+        return holding.listed(self._market, sold=sold)
 
     def renew(self, licence: str) -> LicenceView:
         """Pay for another period, or for as many uses again."""
-        return holding.renew(self._session, licence)
+        return holding.renew(self._market, licence)
 
     def challenge(self, licence: str) -> LicenceView:
         """Object to a purchase within its refund window."""
-        return holding.challenge(self._session, licence)
+        return holding.challenge(self._market, licence)
 
     def refund(self, licence: str) -> LicenceView:
         """Take a price back, or give it back as the asset's owner."""
-        return holding.refund(self._session, licence)
+        return holding.refund(self._market, licence)
 
     def release(self, licence: str) -> LicenceView:
         """Settle a price whose refund window has passed."""
-        return holding.release(self._session, licence)
+        return holding.release(self._market, licence)
 
     def transfer(self, licence: str, to: str) -> LicenceView:
         """Pass a licence on."""
-        return holding.transfer(self._session, licence, to)
+        return holding.transfer(self._market, licence, to)
 
     def download(
         self,
@@ -117,33 +137,33 @@ class Market:
     ) -> Downloaded:
         """Download a licensed asset; see :func:`usufruct.workspace.downloading.download`."""
         target = None if output is None else Path(output)
-        return downloading.download(self._session, asset, output=target, node=node, version=version)
+        return downloading.download(self._market, asset, output=target, node=node, version=version)
 
     def split(self, asset: str) -> SplitView:
         """Return where an asset's income goes, and what waits there."""
-        return splitting.show(self._session, asset)
+        return splitting.show(self._market, asset)
 
     def propose(self, asset: str, shares: Sequence[str], output: Path | str) -> Proposal:
         """Propose another split (``PARTY=20%`` each) as a file for its payees to sign."""
-        return splitting.propose(self._session, asset, shares, Path(output))
+        return splitting.propose(self._market, asset, shares, Path(output))
 
     def sign(self, path: Path | str) -> Proposal:
         """Agree to a proposed split; the last signature puts it on the ledger."""
-        return splitting.sign(self._session, Path(path))
+        return splitting.sign(self._market, Path(path))
 
     def withdraw(self, asset: str) -> Withdrawn:
         """Pay all payees of an asset what has come in."""
-        return splitting.withdraw(self._session, asset)
+        return splitting.withdraw(self._market, asset)
 
     def income(self, *, everybody: bool = False) -> Income:
         """Return what came in for what, and who gets which part of it."""
-        return earning.income(self._session, everybody=everybody)
+        return earning.income(self._market, everybody=everybody)
 
     def faucet(self) -> dict[str, Any]:
         """Make test dollars for this party, where the ledger has them (NotFound)."""
         from usufruct.ledger.bindings import tokens
 
-        session = self._session
+        session = self._market
         try:
             contract = session.connection.network.address(TEST_DOLLAR)
         except NotFound:

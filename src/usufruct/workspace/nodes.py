@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from usufruct.ledger.index import Index
     from usufruct.peer.client import NodeClient
 
+_MOST_TITLE = 256
+"""Characters of a title that a node is believed; a receipt must hold it."""
+
 
 def of_party(index: Index, owner: Address) -> str | None:
     """Return where a party's node answers, as it says on the ledger; None if it says nothing."""
@@ -69,4 +72,4 @@ def terms(
 def title(session: Session, index: Index, asset: AssetId, owner: Address, url: str | None) -> str:
     """Return what an asset is called by its owner's node, without the right to be believed."""
     with contextlib.closing(client(session, index, owner, url)) as node:
-        return str(node.asset(asset).get("title") or asset[:16])
+        return str(node.asset(asset).get("title") or asset[:16])[:_MOST_TITLE]

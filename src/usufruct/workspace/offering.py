@@ -6,18 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usufruct.errors import AlreadyExists, NotAllowed, NotFound
+from usufruct.errors import AlreadyExists, NotAllowed, NotFound, UsufructError
 from usufruct.market.allowlist import MAX_FILE, AllowList
 from usufruct.market.pricing import describe, describe_price
 from usufruct.market.terms import MAX_TERMS, TermsText
 from usufruct.store import read_bytes
 from usufruct.types import AssetState, Digest, Use
 from usufruct.workspace import delivering, finding, finishing, receipts, registering
+from usufruct.workspace.given import read_given
 from usufruct.workspace.money import Token, Tokens
 from usufruct.workspace.session import Session
 from usufruct.workspace.trade import OfferView
 
 if TYPE_CHECKING:
+    from usufruct.assets.versions import AssetRecord
     from usufruct.ledger.bindings.offers import Offer
     from usufruct.ledger.records import OfferRecord
 
@@ -54,7 +56,7 @@ def offer(
     from usufruct.ledger.bindings import licences
     from usufruct.market.offers import make_offer
 
-    record = session.assets_store.find(asset)
+    record = _own(session, asset)
     if record.owner != session.public.address:
         raise NotAllowed(
             f"'{record.title}' belongs to {record.owner}", hint="only its owner can offer it"
@@ -62,12 +64,14 @@ def offer(
     if record.state is not AssetState.ACTIVE:
         raise NotAllowed(
             f"'{record.title}' is {record.state}; only an active asset is offered",
-            hint="publish a version of it first",
+            hint="publish a version of it first"
+            if record.state is AssetState.DRAFT
+            else "publish it anew as another asset",
         )
     contract = session.connection.network.address("Licences")
     coin = Tokens(session.ledger).named(token)
-    text = None if terms is None else TermsText.from_bytes(read_bytes(terms, limit=MAX_TERMS + 1))
-    listed = None if allow is None else read_bytes(allow, limit=MAX_FILE)
+    text = None if terms is None else TermsText.from_bytes(read_given(terms, "terms", limit=MAX_TERMS))
+    listed = None if allow is None else read_given(allow, "an allow list", limit=MAX_FILE)
     list_ = None if listed is None else AllowList.from_bytes(listed)
     made = make_offer(
         record.id,
@@ -87,18 +91,21 @@ def offer(
     finishing.resume(session)
     registering.register_party(session)
     registering.catch_up(session, record.id)
-    for known in session.index.offers(asset=record.id, open_only=True):
-        if replace(known.offer, salt=made.salt) == made:
-            raise AlreadyExists(
-                f"'{record.title}' is offered under the same terms already",
-                hint=f"the offer is {known.offer_id}; close it with `usufruct market close`",
-            )
+    # all this is done for an offer that there is, too: of a newer version, after a crash, or with
+    # a text that was lost
     if use is Use.DOWNLOAD:
         delivering.prepare(session, record.id, progress=session.progress)
     if text is not None:
         receipts.keep_terms(session, text)
     if list_ is not None and listed is not None:
         receipts.keep_allowed(session, list_.root, listed)
+    for known in session.index.offers(asset=record.id, open_only=True):
+        if replace(known.offer, salt=made.salt) == made:
+            raise AlreadyExists(
+                f"'{record.title}' is offered under the same terms already",
+                hint=f"the offer is {known.offer_id}; to end it: "
+                f"usufruct market close {known.offer_id[:12]}",
+            )
     session.connection.afford(session.public.address)
     receipt = session.ledger.transact(session.account, licences.make_offers(contract, [made]))
     return view(made, coin, record.title, opened=True, sold=0, transaction=receipt.tx_hash)
@@ -112,13 +119,36 @@ def close(session: Session, offer: str) -> OfferView:
     found = finding.offer(index, offer)
     title = finding.titles(session).get(found.offer.asset, "")
     coin = Tokens(session.ledger).shown(found.offer.token)
-    transaction = found.tx_hash
+    sold = index.asset(found.offer.asset)
+    if sold is None or sold.owner != session.public.address:
+        raise NotAllowed(
+            f"the asset of the offer {found.offer_id} belongs to another party",
+            hint="only its owner can close the offer",
+        )
+    transaction = None
     if found.open:
         contract = session.connection.network.address("Licences")
         session.connection.afford(session.public.address)
         call = licences.close_offer(contract, found.offer)
         transaction = session.ledger.transact(session.account, call).tx_hash
     return view(found.offer, coin, title, opened=False, sold=found.sold, transaction=transaction)
+
+
+def _own(session: Session, asset: str) -> AssetRecord:
+    """Return an asset of this home (NotFound; NotAllowed: it is another party's)."""
+    try:
+        return session.assets_store.find(asset)
+    except NotFound:
+        try:
+            other = finding.asset(session, session.index, asset)
+        except UsufructError:
+            other = None
+        if other is None:
+            raise
+        raise NotAllowed(
+            f"the asset {other.asset[:16]} belongs to {other.owner}",
+            hint="only its owner can offer it",
+        ) from None
 
 
 def of_record(record: OfferRecord, tokens: Tokens, title: str) -> OfferView:
@@ -159,7 +189,7 @@ def allow_list(session: Session, root: bytes, file: Path | None) -> AllowList:
         The file is another list.
     """
     if file is not None:
-        found = AllowList.from_bytes(read_bytes(file, limit=MAX_FILE))
+        found = AllowList.from_bytes(read_given(file, "an allow list", limit=MAX_FILE))
         if found.root != root:
             raise NotAllowed(
                 f"{file} is not the list of this offer", hint="ask the seller for the list"

@@ -37,9 +37,15 @@ def terms_text(home: Path, digest: bytes) -> TermsText | None:
 
 def keep(session: Session, receipt: Receipt) -> Path:
     """Keep the receipt of a purchase; return where."""
-    path = _folder(session, RECEIPTS) / f"{receipt.licence}.json"
+    _folder(session, RECEIPTS)
+    path = place(session, receipt.licence)
     write_atomic(path, receipt.to_bytes(), mode=0o644)
     return path
+
+
+def place(session: Session, licence: LicenceId) -> Path:
+    """Return where the receipt of a licence is, or would be."""
+    return session.home.path / RECEIPTS / f"{licence}.json"
 
 
 def kept(session: Session) -> list[Receipt]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from usufruct.errors import UsufructError
+from usufruct.errors import Unavailable, UsufructError
 from usufruct.types import AssetId, AssetKind, Digest, Use
 from usufruct.workspace import finding, nodes, offering
 from usufruct.workspace.money import Tokens
@@ -23,6 +23,7 @@ _MOST_NODES = 8
 """Nodes that one listing asks; a ledger may have thousands."""
 
 _PAGE = 100
+_MOST_TERMS = 50
 
 
 def search(
@@ -75,16 +76,27 @@ def show(session: Session, what: str, *, node: str | None = None) -> Listing:
         contextlib.closing(nodes.client(session, index, asset.owner, node)) as client,
     ):
         card = dict(client.asset(asset.asset))
-    terms: dict[str, str] = {}
-    offers = index.offers(asset=asset.asset)
-    for record in offers:
-        with contextlib.suppress(UsufructError):
-            text = nodes.terms(session, index, record.offer, asset.owner, node)
-            if text is not None:
-                terms[record.offer.terms.hex()] = text.text
-    made = _listing(session, index, asset, card, None, finding.titles(session))
-    views = _views(session, index, asset.asset, made.title, None, opened=False)
+    tokens, terms = Tokens(session.ledger), _texts(session, index, asset, node)
+    made = _listing(index, tokens, asset, card, None, finding.titles(session))
+    views = _views(index, tokens, asset.asset, made.title, None, opened=False)
     return replace(made, offers=views, terms=terms)
+
+
+def _texts(session: Session, index: Index, asset: AssetRecord, node: str | None) -> dict[str, str]:
+    """Return the terms of an asset's offers by digest, as far as they can be had."""
+    found: dict[str, str] = {}
+    for record in index.offers(asset=asset.asset):
+        if len(found) >= _MOST_TERMS or record.offer.terms.hex() in found:
+            continue
+        try:
+            text = nodes.terms(session, index, record.offer, asset.owner, node)
+        except Unavailable:
+            break  # it does not answer, and would not the next time
+        except UsufructError:
+            continue
+        if text is not None:
+            found[record.offer.terms.hex()] = text.text
+    return found
 
 
 def _listings(
@@ -104,9 +116,9 @@ def _listings(
         and (kind is None or one.kind is kind)
         and (chosen is None or one.asset in chosen)
     ]
-    titles = finding.titles(session)
+    titles, tokens = finding.titles(session), Tokens(session.ledger)
     cards = dict(known) or _cards_of_owners(session, index, assets, titles)
-    found = [_listing(session, index, one, cards.get(one.asset, {}), use, titles) for one in assets]
+    found = [_listing(index, tokens, one, cards.get(one.asset, {}), use, titles) for one in assets]
     return [one for one in found if one.offers]
 
 
@@ -147,8 +159,8 @@ def _cards(
 
 
 def _listing(
-    session: Session,
     index: Index,
+    tokens: Tokens,
     asset: AssetRecord,
     card: dict[str, Any],
     use: Use | None,
@@ -167,20 +179,19 @@ def _listing(
         nodes.of_party(index, asset.owner) or "",
         asset.versions,
         None if asset.latest_root is None else Digest(asset.latest_root.hex()),
-        _views(session, index, asset.asset, title, use),
+        _views(index, tokens, asset.asset, title, use),
     )
 
 
 def _views(
-    session: Session,
     index: Index,
+    tokens: Tokens,
     asset: AssetId,
     title: str,
     use: Use | None,
     *,
     opened: bool = True,
 ) -> tuple[OfferView, ...]:
-    tokens = Tokens(session.ledger)
     return tuple(
         offering.of_record(one, tokens, title)
         for one in index.offers(asset=asset, open_only=opened)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usufruct.errors import AlreadyExists, BadInput, NotAllowed, NotFound
+from usufruct.errors import AlreadyExists, BadInput, NotAllowed, NotFound, TransactionReverted
 from usufruct.market.pricing import format_percent
 from usufruct.market.proposals import MAX_FILE, SplitProposal
 from usufruct.market.splits import ParentRoyalty, due_royalties, make_split, with_royalties
-from usufruct.store import read_bytes, write_atomic
+from usufruct.store import write_atomic
 from usufruct.types import PPM, ZERO_ADDRESS, Address, AssetId, Use
 from usufruct.workspace import finding
+from usufruct.workspace.given import read_given
 from usufruct.workspace.money import Tokens
 from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from usufruct.ledger.records import SplitRecord
 
 _MOST_WALLETS = 64
+_MOST_TOKENS = 64
 
 
 def has_market(session: Session) -> bool:
@@ -166,6 +168,7 @@ def propose(session: Session, asset: str, shares: Sequence[str], output: Path) -
         raise AlreadyExists("that is the split there is")
     network = session.connection.network
     made = SplitProposal(network.chain_id, network.address("Splits"), record.split, new)
+    _check_can_sign(session, index, made)
     if session.public.address in made.missing:
         made = made.sign(session.account)
     return _settle(session, index, made, target)
@@ -183,12 +186,14 @@ def sign(session: Session, path: Path) -> Proposal:
     BadInput
         The file is no proposal, or one for another ledger or split.
     """
-    made = SplitProposal.from_bytes(read_bytes(path, limit=MAX_FILE))
+    made = SplitProposal.from_bytes(read_given(path, "a proposal", limit=MAX_FILE))
     made.verify()
     index, network = session.index, session.connection.network
     if (made.chain_id, made.contract) != (network.chain_id, network.address("Splits")):
         raise BadInput("the proposal is for another ledger")
     record = _current(index, made.old.asset)
+    if record is not None and record.split == made.new:
+        raise AlreadyExists("the proposal is on the ledger already", hint="usufruct split show")
     if record is None or record.split != made.old:
         raise BadInput(
             "the proposal changes a split that is not in force any more",
@@ -196,6 +201,11 @@ def sign(session: Session, path: Path) -> Proposal:
         )
     if session.public.address in made.missing:
         made = made.sign(session.account)
+    elif made.missing and session.public.address in made.signatures:
+        raise AlreadyExists(
+            "this party has signed the proposal already",
+            hint="it waits for " + ", ".join(made.missing[:4]),
+        )
     elif made.missing:
         raise NotAllowed(
             "the proposal takes nothing from this party, so it has nothing to sign",
@@ -229,17 +239,27 @@ def withdraw(session: Session, asset: str) -> Withdrawn:
     queue = [record.split for record in records]
     payments: list[Payment] = []
     transactions: list[str] = []
+    refused: list[Money] = []
+    failed: TransactionReverted | None = None
     for done in range(_MOST_WALLETS):
         if done >= len(queue):
             break
         split = queue[done]
         for money in _waiting(session, index, split):
-            if money.amount < PPM and not any(money.amount * s // PPM for s in split.shares):
+            if money.amount < len(split.payees):
                 continue  # what division left waits for more
             call = splits.withdraw(contract, split, money.token)
-            receipt = session.ledger.transact(session.account, call)
+            try:
+                receipt = session.ledger.transact(session.account, call)
+            except TransactionReverted as error:
+                # one token that fails, which may be a stranger's, keeps no other back
+                refused.append(money)
+                failed = error
+                continue
             transactions.append(receipt.tx_hash)
             for log in receipt.logs:
+                if log.address != contract:
+                    continue  # tokens are strangers', and may say the same words
                 event = splits.decode_event(log.topics, log.data)
                 if not isinstance(event, splits.Paid | splits.Owed):
                     continue
@@ -251,7 +271,9 @@ def withdraw(session: Session, asset: str) -> Withdrawn:
                     name = f"split of {finding.titles(session).get(nested.asset, nested.asset[:8])}"
                     queue.append(nested)
                 payments.append(Payment(event.payee, name, amount, paid, split.digest.hex()))
-    return Withdrawn(found.asset, tuple(payments), tuple(transactions))
+    if failed is not None and not transactions:
+        raise failed
+    return Withdrawn(found.asset, tuple(payments), tuple(transactions), tuple(refused))
 
 
 def _best_licence(
@@ -370,16 +392,53 @@ def _waiting(session: Session, index: Index, split: Split) -> list[Money]:
 
     contract = session.connection.network.address("Splits")
     tokens, wallet = Tokens(session.ledger), _wallet(session, split)
-    seen = {ZERO_ADDRESS} | {one.offer.token for one in index.offers()}
-    if "TestDollar" in session.connection.network.contracts:
-        seen.add(session.connection.network.address("TestDollar"))
     found = []
-    for token in sorted(seen):
-        aside = session.ledger.call(splits.reserved(contract, split.digest, token))
-        amount = tokens.balance(token, wallet) - aside
+    for token in _tokens_of(session, index, tokens, split, wallet):
+        try:
+            amount = tokens.balance(token, wallet)
+        except BadInput:
+            continue  # a token that does not say what it has, has nothing
+        if amount > 0:
+            amount -= session.ledger.call(splits.reserved(contract, split.digest, token))
         if amount > 0:
             found.append(tokens.shown(token).money(amount))
     return found
+
+
+def _tokens_of(
+    session: Session, index: Index, tokens: Tokens, split: Split, wallet: Address
+) -> list[Address]:
+    """Return in which tokens money may have come to a wallet: what its assets were offered for.
+
+    Whoever names the wallet in a split of his own brings his tokens along, so they come last and
+    only some of them.
+    """
+    assets, way = {split.asset: None}, [wallet]
+    wallets = wallets_of(session, index)
+    for place in way:
+        for other, known in wallets.items():
+            if place in known.payees and other not in way:
+                way.append(other)
+                assets[known.asset] = None
+    found = dict.fromkeys([ZERO_ADDRESS, *filter(None, [tokens.test_dollar])])
+    for asset in assets:
+        for one in index.offers(asset=asset):
+            if asset == split.asset or len(found) < _MOST_TOKENS:
+                found[one.offer.token] = None
+    return list(found)
+
+
+def _check_can_sign(session: Session, index: Index, made: SplitProposal) -> None:
+    """Refuse a proposal that nobody can ever complete: the wallet of a split signs nothing."""
+    wallets = wallets_of(session, index)
+    for payee in made.needed:
+        if payee in wallets:
+            share = made.old.shares[made.old.payees.index(payee)]
+            raise NotAllowed(
+                f"the share of the asset {wallets[payee].asset[:16]} cannot fall: its income is "
+                "divided by a split, which signs nothing",
+                hint=f"leave it its {format_percent(share)}",
+            )
 
 
 def _payees(

@@ -67,7 +67,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class LicenceView:
-    """A licence as it stands; `uses` is None where they are not counted, `expiry` 0 for ever."""
+    """A licence as it stands; `uses` is None where they are not counted, `expiry` 0 for ever.
+
+    `receipt` is where the receipt of the purchase lies, None without one in this home.
+    """
 
     licence: LicenceId
     offer: OfferId
@@ -83,6 +86,7 @@ class LicenceView:
     refund_deadline: int
     mine: bool
     transaction: str
+    receipt: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``."""
@@ -209,11 +213,12 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A withdrawal for all payees of an asset."""
+    """A withdrawal for all payees of an asset; `refused` is what its token did not let go."""
 
     asset: AssetId
     payments: tuple[Payment, ...]
     transactions: tuple[str, ...]
+    refused: tuple[Money, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``."""
@@ -221,4 +226,5 @@ class Withdrawn:
             "asset": self.asset,
             "payments": [payment.as_dict() for payment in self.payments],
             "transactions": list(self.transactions),
+            "refused": [money.as_dict() for money in self.refused],
         }

@@ -4,6 +4,7 @@
 ``calls``      a call, a question, and how logs are told apart
 ``artefact``   compiled contracts as they ship in the package
 ``parties``, ``assets``, ``anchors``, ``splits``, ``licences``   one module a contract
+``channels``, ``channel_events``   payment channels, as x402 has them
 ``offers``     the terms licences are sold under, and the ids made of them
 ``tokens``     strangers' tokens to pay with, and the Test Dollar
 ``errors``     a contract's refusal as a typed error

@@ -16,7 +16,10 @@ from typing import Any
 from usufruct.errors import BadInput, Damaged
 
 FORMAT = "usufruct/artefact/v1"
-NAMES = ("Anchors", "Assets", "Licences", "Parties", "Splits", "TestDollar")
+NAMES = (
+    *("Anchors", "Assets", "Channels", "DepositCollector", "Licences", "Multicall3", "Parties"),
+    *("Splits", "TestDollar"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from usufruct.errors import BadInput, TransactionReverted
+from usufruct.ledger.bindings.channel_errors import CHANNEL_REFUSALS
 from usufruct.ledger.bindings.market_errors import MARKET_REFUSALS
 from usufruct.ledger.bindings.refusals import Refusal as Refusal
 from usufruct.ledger.bindings.refusals import refusal
@@ -174,6 +175,7 @@ REFUSALS: Final = dict(
             "the contract stopped on an internal check ({code})",
         ),
         *MARKET_REFUSALS,
+        *CHANNEL_REFUSALS,
         *TOKEN_REFUSALS,
     )
 )
