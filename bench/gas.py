@@ -3,10 +3,10 @@
 
 Run from a checkout: ``python bench/gas.py [--json] [--no-peer]``. A figure is ``gasUsed`` of real
 transactions, each in its own block, with arguments of the usual length. Markets (selling the use
-of data) are measured in the same run from the bytecode that a peer published, which npm fetches
-into the user's cache; where that cannot be done the report says why and shows ours alone. Peers'
-figures for what needs no market are quoted from the project's design. Exit code 1 means that a bar
-of ours is missed.
+of data) and payment channels are measured in the same run from the bytecode that a peer published,
+which npm fetches into the user's cache; where that cannot be done the report says why and shows
+ours alone. Peers' figures for the rest are quoted from the project's design. Exit code 1 means that
+a bar of ours is missed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.peers import PEERS, Figure, PeerMissing, Sheet, ours
+from bench.peers import CHANNEL_PEERS, PEERS, Figure, Measure, PeerMissing, Sheet, channels, ours
 from tests.contracts.evm import Contracts, Evm, running_evm
 
 from usufruct.ledger.bindings import anchors, assets, parties
@@ -126,13 +126,15 @@ def _transactions(evm: Evm, on: Contracts) -> Iterator[tuple[str, Call, int | No
     yield "note: event only", anchors.note(on.anchors, ROOTS[2]), 25_000, EAS
 
 
-def measure_markets(with_peers: bool) -> tuple[Sheet, list[Sheet], dict[str, str]]:
+def measure_beside(
+    own: Measure, peers: dict[str, Measure]
+) -> tuple[Sheet, list[Sheet], dict[str, str]]:
     """Return our sheet, the peers' sheets, and why a peer is missing, by its name."""
     with running_evm() as evm:
-        mine = ours.measure(evm)[0]
+        mine = own(evm)[0]
     found: list[Sheet] = []
     missing: dict[str, str] = {}
-    for name, measure_peer in PEERS.items() if with_peers else ():
+    for name, measure_peer in peers.items():
         try:
             with running_evm() as evm:
                 found += measure_peer(evm)
@@ -142,7 +144,7 @@ def measure_markets(with_peers: bool) -> tuple[Sheet, list[Sheet], dict[str, str
 
 
 def print_rows(rows: list[Row]) -> None:
-    """Print what needs no market."""
+    """Print what is neither a market nor a channel."""
     width = max(len(row.what) for row in rows)
     print(f"{'':{width}}     ours       bar  peer (quoted from the design, not measured here)")
     for row in rows:
@@ -150,8 +152,8 @@ def print_rows(rows: list[Row]) -> None:
         print(f"{row.what:{width}}  {row.gas:>7,} {bar}  {row.peer}".rstrip())
 
 
-def print_markets(mine: Sheet, peers: list[Sheet]) -> None:
-    """Print jobs of a market: transactions and gas, and how many times ours a peer takes."""
+def print_beside(mine: Sheet, peers: list[Sheet]) -> None:
+    """Print jobs: transactions and gas, and how many times ours a peer takes."""
     titles = {figure: _title(figure) for figure in mine.figures}
     width = max(len(title) for title in titles.values())
     heads = "".join(f"  {sheet.name:<25}" for sheet in peers)
@@ -188,15 +190,19 @@ def main() -> int:
     arguments = parser.parse_args()
     with running_evm() as evm:
         rows = measure(evm, evm.deploy_all())
-    mine, peers, missing = measure_markets(not arguments.no_peer)
+    alone = arguments.no_peer
+    mine, peers, missing = measure_beside(ours.measure, {} if alone else PEERS)
+    paying, payers, lost = measure_beside(channels.measure, {} if alone else CHANNEL_PEERS)
+    missing |= lost
     figures: list[tuple[str, int, int | None]] = [(row.what, row.gas, row.bar) for row in rows]
-    figures += [(_title(figure), figure.gas, figure.bar) for figure in mine.figures]
+    figures += [(_title(one), one.gas, one.bar) for one in mine.figures + paying.figures]
     missed = [what for what, gas, bar in figures if bar is not None and gas > bar]
     if arguments.json:
         document = {
             "gas": [asdict(row) for row in rows],
             "market": asdict(mine),
-            "peers": [asdict(sheet) for sheet in peers],
+            "channels": asdict(paying),
+            "peers": [asdict(sheet) for sheet in peers + payers],
             "missing": missing,
             "missed": missed,
             "bars_met": not missed,
@@ -205,7 +211,9 @@ def main() -> int:
     else:
         print_rows(rows)
         print()
-        print_markets(mine, peers)
+        print_beside(mine, peers)
+        print()
+        print_beside(paying, payers)
         for name, reason in missing.items():
             print(f"{name} is missing: {reason}")
         for what in missed:

@@ -55,6 +55,10 @@ class Chain:
             logs=receipt["logs"],
         )
 
+    def wait(self, seconds: int) -> None:
+        """Let the next block come so much later."""
+        self._time += seconds
+
     def ask(self, to: str, data: bytes) -> bytes:
         """Return what a view answers."""
         request = {"to": to, "data": "0x" + data.hex(), "from": self.accounts[0]}
@@ -80,9 +84,13 @@ class Contract:
     def deploy(cls, chain: Chain, artefact: Path, *args: Any) -> Contract:
         """Deploy a Hardhat artefact from the first account."""
         document = json.loads(artefact.read_text("utf-8"))
-        abi = document["abi"]
+        return cls.create(chain, document["abi"], document["bytecode"], *args)
+
+    @classmethod
+    def create(cls, chain: Chain, abi: list[dict[str, Any]], code_hex: str, *args: Any) -> Contract:
+        """Deploy creation code from the first account."""
         types = _types(next((e for e in abi if e["type"] == "constructor"), {"inputs": []}))
-        code = bytes.fromhex(document["bytecode"].removeprefix("0x"))
+        code = bytes.fromhex(code_hex.removeprefix("0x"))
         address = chain.send(chain.accounts[0], code + encode(types, args)).contract
         assert address is not None
         return cls(chain, abi, address)

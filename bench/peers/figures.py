@@ -35,11 +35,19 @@ class Job(StrEnum):
     FIRST_WITHDRAWAL = "withdraw income: first"
     LATER_WITHDRAWAL = "withdraw income: later"
     NEW_SPLIT = "change how income is split"
+    OPEN_CHANNEL = "open a channel with a deposit"
+    TOP_UP = "deposit more"
+    CLAIM_ONE = "claim: 1 channel"
+    CLAIM_TEN = "claim: 10 channels, each"
+    CLAIM_HUNDRED = "claim: 100 channels, each"
+    PAY_OUT = "pay out what was claimed"
+    WITHDRAW = "payer takes the rest back"
+    REFUND = "payee gives the rest back"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a job took: the gas of all its transactions together.
+    """What a job took: the gas of all its transactions together; of one channel if it says so.
 
     Parameters
     ----------

@@ -299,6 +299,12 @@ def test_packed_batches(till: Till) -> None:
     )
     with pytest.raises(TransactionReverted):
         till.send(stolen, till.other)
+    # what no key signed is not the word of nobody
+    nobody = bytes(92) + b"\1" + bytes(15) + b"\1" + bytes(64)
+    kinds = ["address", "address", "address", "bytes"]
+    shared = [till.payee.address, till.payee.address, till.dollar]
+    with pytest.raises(TransactionReverted, match="not signed by its payer"):
+        till.send(Call(CHANNELS, made.data[:4] + encode(kinds, [*shared, nobody])), till.payee)
     for size in (1, 172, 174):
         short = encode(
             ["address", "address", "address", "bytes"],
@@ -644,4 +650,3 @@ def test_no_coin_is_taken(till: Till) -> None:
     for place in (CHANNELS, COLLECTOR, MULTICALL):
         receipt = till.evm.mine({"to": place, "value": "0x1"}, till.other.address)
         assert not receipt.ok
-    assert till.evm.time < FAR

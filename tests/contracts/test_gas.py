@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bench.gas import measure
-from tests.contracts.evm import Contracts, Evm
+from bench.peers import channels
+from tests.contracts.evm import Contracts, Evm, running_evm
 from tests.contracts.shop import DAY, SPLIT, Shop, blob
 from tests.contracts.test_licences import AUTHORIZED, LAST, PERMIT, authorize, permit
 
@@ -62,3 +63,12 @@ def test_market_holds_its_bars(evm: Evm) -> None:
     found["withdraw"] = shop.send(*withdraw, to=shop.on.splits).gas
     print(found)
     assert {what: gas for what, gas in found.items() if gas > BARS[what]} == {}
+
+
+def test_channels_hold_their_bars() -> None:
+    """Of a row in a batch of a hundred, and of opening by a signed payment."""
+    with running_evm() as evm:
+        (sheet,) = channels.measure(evm)
+    bars = {(row.job, row.way): (row.gas, row.bar) for row in sheet.figures if row.bar is not None}
+    assert sorted(bar for _, bar in bars.values()) == [16_500, 24_000, 118_000]
+    assert {what: gas for what, (gas, bar) in bars.items() if gas > bar} == {}

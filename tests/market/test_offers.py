@@ -59,6 +59,7 @@ def test_an_offer_as_a_seller_says_it() -> None:
         ({"price": "0", "refund_window": "1h"}, "nothing to refund"),
         ({"period": "1h", "refund_window": "1h"}, "paid back"),
         ({"use": "call"}, "never earn again"),
+        ({"transferable": True, "uses": 3, "price": 1}, "cannot be counted"),
         ({"transferable": True, "allow": AllowList([address(1)])}, "get around"),
         ({"use": "sell"}, "no use 'sell'"),
         ({"use": 0}, "no use"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tests.node.stub import (
 from usufruct.ledger.bindings.licences import domain
 from usufruct.market.licences import sign_acknowledgement, sign_use
 from usufruct.node.delivery import MAX_PROBES
-from usufruct.types import LicenceId, Use
+from usufruct.types import AssetState, LicenceId, Use
 
 ROOT = bytes.fromhex("77" * 32)
 WHERE = domain(CHAIN, CONTRACT)
@@ -214,15 +215,28 @@ def test_keys_wait_for_the_acknowledgement(running: Node, state: str) -> None:
     assert ask(running, licence).status == 200
 
 
-def test_no_acknowledgement_where_nothing_is_at_stake(running: Node) -> None:
+def test_no_acknowledgement_where_nothing_is_at_stake(
+    running: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usufruct.node.delivery.can_probe", lambda sealed: True)
     free = running.index.sell(
         offer(price=0, refund_window=60), state="window", refund_deadline=NOW + 60
     )
     assert ask(running, free).status == 200
+    # past the deadline by the node's clock: the ledger's may differ, so only its word counts
     over = running.index.sell(offer(refund_window=60), state="window", refund_deadline=NOW - 1)
-    assert ask(running, over).status == 200
+    assert ask(running, over).status == 403
+    assert ask(running, over, path=PROBE).status == 200
+    done = running.index.sell(offer(refund_window=60), state="settled", refund_deadline=0)
+    assert ask(running, done).status == 200
     # the chunk to try is for prices that can still be taken back
-    assert ask(running, over, path=PROBE).status == 403
+    assert ask(running, done, path=PROBE).status == 403
+
+
+def test_a_revoked_asset_is_not_delivered(running: Node) -> None:
+    licence = running.index.sell(offer())
+    running.index.made[ASSET] = replace(running.index.made[ASSET], state=AssetState.REVOKED)
+    assert ask(running, licence).status == 403
 
 
 def test_a_small_asset_has_no_probe(running: Node, monkeypatch: pytest.MonkeyPatch) -> None:

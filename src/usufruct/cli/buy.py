@@ -15,7 +15,7 @@ from usufruct.errors import UsageError
 
 if TYPE_CHECKING:
     from usufruct.types import Address
-    from usufruct.workspace.trade import OfferView
+    from usufruct.workspace.trade import LicenceView, OfferView
 
 Licence = Annotated[str, typer.Argument(help="The licence, or the start or end of its id.")]
 
@@ -106,15 +106,18 @@ def register_licences(app: typer.Typer) -> None:
         def human(out: Any) -> None:
             from rich.table import Table
 
-            table = Table("licence", "title", "use", "state", "until", "uses", box=None)
+            last = ("holder",) if sold else ()
+            table = Table("licence", "title", "use", "state", "until", "uses", *last, box=None)
+            table.columns[0].no_wrap, table.columns[0].min_width = True, 13
             for one in found:
                 table.add_row(
                     f"{one.licence[:8]}…{one.licence[-4:]}",
                     safe(one.title or one.asset[:12], 40),
                     str(one.use),
-                    one.state + ("" if one.mine or sold else " (another's)"),
+                    _state(one) + ("" if one.mine or sold else " (another's)"),
                     _until(one.expiry),
                     "" if one.uses is None else f"{one.used} of {one.uses}",
+                    *((one.holder,) if sold else ()),
                 )
             nothing = "no licences sold yet" if sold else "no licences yet"
             out.print(table if found else f"{nothing}; next: usufruct market list")
@@ -189,9 +192,18 @@ def _act(
 
     def human(out: Any) -> None:
         out.print(f"[bold]{done}[/] {now.licence}")
-        out.print(f"  {now.state}, good until {_until(now.expiry)}, holder {now.holder}")
+        out.print(f"  {_state(now)}, good until {_until(now.expiry)}, holder {now.holder}")
+        if done == "challenged":
+            out.print("  the seller proves the delivery, or after another refund window:")
+            out.print(f"[bold]next:[/] usufruct licences refund {now.licence}")
 
     show(now.as_dict(), as_json, human)
+
+
+def _state(one: LicenceView) -> str:
+    if one.state == "window":
+        return f"refundable until {iso(one.refund_deadline)}"
+    return one.state
 
 
 def _until(expiry: int) -> str:

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """Four hospitals, a builder and an operator, from files to a verified model."""
+        """Four hospitals, a builder and a clinic: from files to a model, verified, sold and paid."""
         from usufruct.demo import Outcome, Scene, Story
         from usufruct.demo.cast import Stage
         from usufruct.workspace import machine

@@ -121,6 +121,8 @@ def _find(
         from rich.table import Table
 
         table = Table("offer", "asset", "title", "kind", "owner", "terms", box=None)
+        for ids in table.columns[:2]:
+            ids.no_wrap, ids.min_width = True, 12
         for item in found:
             for offer in item.offers:
                 table.add_row(
@@ -132,6 +134,8 @@ def _find(
                     safe(offer.words, 120),
                 )
         nothing = "nothing is on offer; next: usufruct offer ASSET --use download --price 5"
+        if words or kind or use:
+            nothing = "nothing on offer is like that; next: usufruct market list"
         out.print(table if found else nothing)
 
     show({"assets": [item.as_dict() for item in found]}, as_json, human)

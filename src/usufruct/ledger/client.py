@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from usufruct.crypto.hash import keccak256
-from usufruct.errors import TransactionReverted, WrongNetwork
+from usufruct.errors import NotAllowed, TransactionReverted, WrongNetwork
 from usufruct.ledger import answers
 from usufruct.ledger.account import Account
 from usufruct.ledger.bindings.calls import Call
@@ -92,9 +92,24 @@ class Ledger(Reader):
                 raise self._wrong(f"it has {what} where the contract {name} should be")
 
     def transact(
-        self, account: Account, call: Call, value: int = 0, *, gas: int | None = None
+        self,
+        account: Account,
+        call: Call,
+        value: int = 0,
+        *,
+        gas: int | None = None,
+        most_gas: int | None = None,
     ) -> Receipt:
         """Send a transaction and wait until it is final by the network's rule.
+
+        Parameters
+        ----------
+        value
+            Wei sent with it.
+        gas
+            Its gas limit; estimated by default.
+        most_gas
+            Refuse to send it if more is estimated: a stranger's contract is called on the way.
 
         Raises
         ------
@@ -106,7 +121,15 @@ class Ledger(Reader):
             The endpoint stopped answering, or the transaction was not mined in time; the
             message names it, because it may still be mined.
         """
-        return self.transact_many(account, [call], value, gas=gas)[0]
+        drafts = [Draft(call.to, call.data, value, gas or 0)]
+        if most_gas is not None and not gas:
+            drafts = self._estimate(account.address, drafts)
+            if drafts[0].gas > most_gas:
+                raise NotAllowed(
+                    f"this would take {drafts[0].gas:,} units of gas, and {most_gas:,} are plenty",
+                    hint="a contract of a stranger wastes them; have nothing to do with it",
+                )
+        return self.send(account, drafts)[0]
 
     def transact_many(
         self, account: Account, calls: Sequence[Call], value: int = 0, *, gas: int | None = None

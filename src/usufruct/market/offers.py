@@ -123,6 +123,12 @@ def check_sense(offer: Offer) -> None:
             "an offer to call a service for ever without counting would never earn again",
             hint="say for how long (period) or how often (uses)",
         )
+    if offer.transferable and offer.uses:
+        raise BadInput(
+            "licences that may be passed on cannot be counted: what the old holder signed and no "
+            "node has posted yet would be missing to the new one",
+            hint="leave one of the two out",
+        )
     if offer.transferable and offer.allow_root != ANYONE:
         raise BadInput(
             "licences that may be passed on get around the allow list, which only buyers are "

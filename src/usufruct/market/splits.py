@@ -76,7 +76,7 @@ def make_split(
         if total != PPM:
             raise BadInput(
                 f"the shares sum to {format_percent(total)}, not to 100%",
-                hint=f"{_gap(total)}, or let the shares be fitted",
+                hint=f"{_gap(total)}; all shares together are 100%",
             )
     for payee, share in parts.items():
         if share < 1:

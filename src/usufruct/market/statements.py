@@ -1,7 +1,7 @@
 """The statement that a grant was given: who may open what, under which licence, until when.
 
-The node that hands out keys signs one and logs it, so that the owner can show later what was
-delivered, and the buyer what was promised.
+The node that hands out keys signs one and sends it along; the buyer keeps it, to show what was
+promised and given. A node holds no home's lock, so it is not in the seller's log.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from usufruct.node.answers import Refusal
 from usufruct.node.auth import Caller
 from usufruct.node.memory import Acknowledgement, Memory, SignedUse
 from usufruct.node.needs import Deliverer, IndexReader, Ledgerlike
-from usufruct.types import Address, AssetId, Digest, LicenceId, Use
+from usufruct.types import Address, AssetId, AssetState, Digest, LicenceId, Use
 
 if TYPE_CHECKING:
     from usufruct.crypto.dsse import Envelope
@@ -186,13 +186,16 @@ class Desk:
         asked = time.monotonic()
         try:
             return self._look(account, asset, licence)
-        except (NotAllowed, NotFound):
+        except (NotAllowed, NotFound, Refusal):
             # it may have been bought a moment ago
             if self._chain.newer_than(asked):
                 try:
                     return self._look(account, asset, licence)
                 except (NotAllowed, NotFound):
                     self._refused(self._reason(account, asset, licence))
+                    raise
+                except Refusal:
+                    self._refused("not_final")
                     raise
             self._refused(self._reason(account, asset, licence))
             raise
@@ -216,8 +219,10 @@ class Desk:
             now=self._clock(),
             licence=licence,
         )
+        known = self._index.asset(asset)
+        if known is None or known.state is AssetState.REVOKED:
+            raise NotAllowed("the asset is revoked by its owner, and nothing of it is delivered")
         if not self._chain.is_final(record.block):
-            self._refused("not_final")
             raise Refusal(
                 Unavailable("the purchase is not final on the ledger yet", hint="try again"),
                 503,
@@ -250,11 +255,9 @@ class Desk:
             )
 
     def _refundable(self, record: Any, offer: Any) -> bool:
-        if offer.price == 0 or not record.refund_deadline:
-            return False
-        if record.state == "challenged":
-            return True
-        return bool(record.state == "window" and self._clock() <= record.refund_deadline)
+        # until it is settled on the ledger: the node's clock and the blocks' may differ, and a
+        # challenge may be in a block that was not read yet
+        return bool(offer.price) and record.state in ("window", "challenged")
 
     def _acknowledged(
         self, caller: Caller, record: Any, offer: Any, root: Digest, signature: bytes | None

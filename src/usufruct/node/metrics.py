@@ -59,9 +59,6 @@ class Metrics:
             ("what", "outcome"),
             registry=self.registry,
         )
-        self.waiting = Gauge(
-            "usufruct_uses_waiting", "Uses that are not on the ledger yet.", registry=self.registry
-        )
         self.lag = Gauge(
             "usufruct_index_lag_seconds",
             "Seconds since the ledger was last read.",

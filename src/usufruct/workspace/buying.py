@@ -11,19 +11,17 @@ from usufruct.clock import iso
 from usufruct.errors import (
     AlreadyExists,
     NotAllowed,
-    TransactionReverted,
     UsufructError,
     VerificationError,
 )
 from usufruct.market.terms import check_terms
 from usufruct.types import ZERO_ADDRESS, Address, AssetId, AssetState, LicenceId
-from usufruct.workspace import finding, nodes, offering, receipts
+from usufruct.workspace import finding, nodes, offering, paying, receipts
 from usufruct.workspace.money import Token, Tokens
 from usufruct.workspace.session import Session
 from usufruct.workspace.trade import Bought, OfferView
 
 if TYPE_CHECKING:
-    from usufruct.ledger.bindings.calls import Call
     from usufruct.ledger.bindings.offers import Offer
     from usufruct.ledger.index import Index
     from usufruct.ledger.records import AssetRecord, LicenceRecord, OfferRecord
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 Agree = Callable[[OfferView, "str | None", Address], None]
 """Shows an offer, the text of its terms and who would hold the licence; raises unless somebody
 agrees to it."""
-
-_PERMIT_SECONDS = 1_200
 
 
 def buy(
@@ -104,7 +100,7 @@ def buy(
     agree(seen, None if text is None else text.text, holder)
     if text is not None:
         receipts.keep_terms(session, text)
-    sent = _pay(session, found.offer, holder, proof)
+    sent = paying.pay(session, found.offer, holder, proof)
     licence = _minted(sent, found.offer, session.connection.network.address("Licences"))
     record = session.index.licence(licence)
     if record is None:
@@ -129,19 +125,8 @@ def buy(
         sent.tx_hash,
         sent.block_number,
         sent.gas_used,
-        str(path),
+        str(path.absolute()),
     )
-
-
-def pay_for_renewal(session: Session, offer: Offer, serial: int) -> TxReceipt:
-    """Renew a licence at its offer's price, payable from an allowance or in coin."""
-    from usufruct.ledger.bindings import licences
-
-    contract = session.connection.network.address("Licences")
-    if offer.token != ZERO_ADDRESS and offer.price:
-        _allow(session, offer, contract)
-    value = offer.price if offer.token == ZERO_ADDRESS else 0
-    return session.ledger.transact(session.account, licences.renew(contract, offer, serial), value)
 
 
 def _check_not_held(session: Session, index: Index, found: OfferRecord, holder: Address) -> None:
@@ -184,79 +169,6 @@ def _check(
         raise NotAllowed(
             f"the price is {coin.text(offer.price)}, and {payer} has {coin.text(has)}", hint=hint
         )
-
-
-def _pay(session: Session, offer: Offer, holder: Address, proof: tuple[bytes, ...]) -> TxReceipt:
-    from usufruct.ledger.bindings import licences
-
-    contract = session.connection.network.address("Licences")
-    call: Call = licences.buy(contract, offer, holder, proof)
-    if offer.token == ZERO_ADDRESS or not offer.price:
-        value = offer.price if offer.token == ZERO_ADDRESS else 0
-        return session.ledger.transact(session.account, call, value)
-    if not _allowed(session, offer, contract):
-        permitted = _with_permit(session, offer, contract, holder, proof)
-        if permitted is not None:
-            return session.ledger.transact(session.account, permitted)
-        _allow(session, offer, contract)
-    return session.ledger.transact(session.account, call)
-
-
-def _allowed(session: Session, offer: Offer, contract: Address) -> bool:
-    from usufruct.ledger.bindings import tokens
-
-    given = session.ledger.call(tokens.allowance(offer.token, session.public.address, contract))
-    return given >= offer.price
-
-
-def _allow(session: Session, offer: Offer, contract: Address) -> None:
-    """Allow exactly the price: a standing allowance is for the holder to give, not for us."""
-    from usufruct.ledger.bindings import tokens
-
-    if _allowed(session, offer, contract):
-        return
-    call = tokens.approve(offer.token, contract, offer.price)
-    try:
-        session.ledger.transact(session.account, call)
-    except TransactionReverted:
-        # some tokens change an allowance only from or to nothing
-        nothing = tokens.approve(offer.token, contract, 0)
-        session.ledger.transact(session.account, nothing)
-        session.ledger.transact(session.account, call)
-
-
-def _with_permit(
-    session: Session, offer: Offer, contract: Address, holder: Address, proof: tuple[bytes, ...]
-) -> Call | None:
-    """Return a purchase that carries a signed permit; None where the token takes none.
-
-    The domain is guessed from what the token says of itself and compared with what it hashes.
-    """
-    from usufruct.crypto.typed_data import Domain
-    from usufruct.ledger.bindings import licences, tokens
-
-    ledger, me = session.ledger, session.public.address
-    try:
-        name = ledger.call(tokens.name(offer.token))
-        separator = ledger.call(tokens.domain_separator(offer.token))
-        nonce = ledger.call(tokens.nonces(offer.token, me))
-        said = ledger.call(tokens.version(offer.token))
-    except UsufructError:
-        return None
-    chain_id = session.connection.network.chain_id
-    for version in dict.fromkeys([said, "1", "2"]):
-        domain = Domain(name, version, chain_id, offer.token)
-        if domain.separator != separator:
-            continue
-        deadline = session.clock() + _PERMIT_SECONDS
-        digest = tokens.permit_digest(
-            domain, owner=me, spender=contract, value=offer.price, nonce=nonce, deadline=deadline
-        )
-        signature = session.account.sign_digest(digest)
-        return licences.buy_with_permit(
-            contract, offer, holder, proof, deadline=deadline, signature=signature
-        )
-    return None
 
 
 def _minted(sent: TxReceipt, offer: Offer, contract: Address) -> LicenceId:

@@ -15,7 +15,7 @@ from usufruct.types import Address
 from usufruct.workspace import finding
 from usufruct.workspace.money import Tokens
 from usufruct.workspace.session import Session
-from usufruct.workspace.splitting import wallets_of
+from usufruct.workspace.wallets import wallets_of
 
 if TYPE_CHECKING:
     from usufruct.ledger.index import Index

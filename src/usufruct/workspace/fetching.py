@@ -314,10 +314,8 @@ def _held(wanted: _Wanted) -> Mapping[str, Any]:
             f"the licence {wanted.licence} is held by {found.owner}",
             hint="usufruct id use its holder's name",
         )
-    refundable = found.refund_deadline != 0 and (
-        found.refund_deadline >= session.clock()
-        or ledger.call(licences.challenged_at(contract, wanted.licence)) != 0
-    )
+    # also after the deadline: a price that nobody has settled yet, the node cannot count on
+    refundable = found.refund_deadline != 0
     total = None
     if found.uses != licences.UNCOUNTED:
         try:

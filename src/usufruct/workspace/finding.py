@@ -52,8 +52,13 @@ def licence(index: Index, text: str, mine: Address) -> LicenceRecord:
     return _only(found, f"licence {text}", [one.licence for one in found], "licences")
 
 
-def asset(session: Session, index: Index, text: str) -> AssetRecord:
+def asset(session: Session, index: Index, text: str, *, proven: bool = False) -> AssetRecord:
     """Return an asset on the ledger by id, the start of it, or a title that is known here.
+
+    Parameters
+    ----------
+    proven
+        Take only titles that an owner signed: where money will go hangs on it.
 
     Raises
     ------
@@ -65,18 +70,23 @@ def asset(session: Session, index: Index, text: str) -> AssetRecord:
         found = [one for one in index.assets() if one.asset.startswith(start)]
         if found:
             return _only(found, f"asset {text}", [one.asset[:16] for one in found], "market list")
-    ids = sorted(id_ for id_, title in titles(session).items() if title == text)
+    known_as = titles(session, proven=proven)
+    ids = sorted(id_ for id_, title in known_as.items() if title == text)
     known = [one for one in (index.asset(id_) for id_ in ids) if one is not None]
     return _only(known, f"asset '{text}'", [one.asset[:16] for one in known], "market list")
 
 
-def titles(session: Session) -> dict[AssetId, str]:
-    """Return the titles of assets this home can prove: its own, received, and bought ones."""
+def titles(session: Session, *, proven: bool = False) -> dict[AssetId, str]:
+    """Return the titles of assets this home knows: its own, received, and bought ones.
+
+    What was bought is called what its seller's node called it, which is no evidence: `proven`
+    leaves it out.
+    """
     from usufruct.workspace import receipts
 
     known = {
         receipt.offer.asset: receipt.title
-        for receipt in receipts.kept(session)
+        for receipt in ([] if proven else receipts.kept(session))
         # nobody said what it is called when it was bought
         if not receipt.offer.asset.startswith(receipt.title)
     }
@@ -105,7 +115,7 @@ def party(session: Session, index: Index, text: str) -> Address:
             f"{len(found)} parties on this ledger call themselves '{text}'",
             hint="give the account's address: " + ", ".join(one.address for one in found[:4]),
         )
-    return _only(found, f"party '{text}'", [], "ledger status").address
+    return _only(found, f"party '{text}'", [], "market list").address
 
 
 def names(session: Session, index: Index) -> dict[Address, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from usufruct.crypto import canonical, dsse
 from usufruct.errors import (
     BadInput,
     NotFound,
+    TransactionReverted,
     Unavailable,
     VerificationError,
 )
@@ -25,6 +27,7 @@ from usufruct.workspace.records import Work
 from usufruct.workspace.session import Session
 
 VERSION, DRAFT = "version", "draft"
+_log = logging.getLogger(__name__)
 
 
 def append(session: Session, envelope: dsse.Envelope) -> int:
@@ -83,6 +86,11 @@ def resume(session: Session, *, offline: bool = False) -> frozenset[Digest]:
         except Unavailable:
             if not offline:
                 raise
+        except TransactionReverted as error:
+            # what the ledger refuses today it refuses tomorrow: that must not stop every command
+            # to come. It stays in the log; `registering.catch_up` tries it again with the asset.
+            _log.warning("work that was cut short is given up: %s", error.message)
+            session.records.finish(work)
     return frozenset(finished)
 
 

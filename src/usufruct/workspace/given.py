@@ -1,4 +1,4 @@
-"""Files that a person names: terms, allow lists, proposals; one that is too large is no such file."""
+"""Files that a person names: terms, allow lists, proposals; none of them is of any size."""
 
 from __future__ import annotations
 

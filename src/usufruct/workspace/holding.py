@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from usufruct.errors import BadInput, NotAllowed, NotFound
 from usufruct.types import ZERO_ADDRESS, Address, AssetId
-from usufruct.workspace import buying, finding
+from usufruct.workspace import buying, finding, paying
 from usufruct.workspace.session import Session
 from usufruct.workspace.trade import LicenceView
 
@@ -46,7 +46,7 @@ def renew(session: Session, licence: str) -> LicenceView:
     """Pay for another period, or as many uses again, at the price of the licence's offer."""
     record, offer = _find(session, licence)
     session.connection.afford(session.public.address)
-    buying.pay_for_renewal(session, offer, record.serial)
+    paying.pay_for_renewal(session, offer, record.serial)
     return _again(session, record)
 
 

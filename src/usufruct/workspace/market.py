@@ -16,6 +16,7 @@ from usufruct.workspace import (
     offering,
     shopping,
     splitting,
+    withdrawing,
 )
 from usufruct.workspace.money import TEST_DOLLAR, Tokens
 from usufruct.workspace.session import Session
@@ -153,7 +154,7 @@ class Market:
 
     def withdraw(self, asset: str) -> Withdrawn:
         """Pay all payees of an asset what has come in."""
-        return splitting.withdraw(self._market, asset)
+        return withdrawing.withdraw(self._market, asset)
 
     def income(self, *, everybody: bool = False) -> Income:
         """Return what came in for what, and who gets which part of it."""

@@ -134,10 +134,11 @@ class Tokens:
 def _no_token(address: Address) -> Iterator[None]:
     """Say that there is no token where a contract refuses or answers nonsense."""
     from usufruct.ledger.answers import BadAnswer
+    from usufruct.ledger.transport import RpcError
 
     try:
         yield
-    except (BadAnswer, BadInput, TransactionReverted):
+    except (BadAnswer, BadInput, RpcError, TransactionReverted):
         raise _bad(address) from None
 
 

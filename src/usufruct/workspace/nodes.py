@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from usufruct.ledger.index import Index
     from usufruct.peer.client import NodeClient
 
-_MOST_TITLE = 256
+_MOST_TITLE = 200
 """Characters of a title that a node is believed; a receipt must hold it."""
 
 
@@ -72,4 +72,11 @@ def terms(
 def title(session: Session, index: Index, asset: AssetId, owner: Address, url: str | None) -> str:
     """Return what an asset is called by its owner's node, without the right to be believed."""
     with contextlib.closing(client(session, index, owner, url)) as node:
-        return str(node.asset(asset).get("title") or asset[:16])[:_MOST_TITLE]
+        return plain(node.asset(asset).get("title")) or asset[:16]
+
+
+def plain(text: object) -> str:
+    """Return a stranger's text as one line of at most 200 characters that can be shown and kept."""
+    if not isinstance(text, str):
+        return ""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:_MOST_TITLE])

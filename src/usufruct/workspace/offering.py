@@ -11,8 +11,8 @@ from usufruct.market.allowlist import MAX_FILE, AllowList
 from usufruct.market.pricing import describe, describe_price
 from usufruct.market.terms import MAX_TERMS, TermsText
 from usufruct.store import read_bytes
-from usufruct.types import AssetState, Digest, Use
-from usufruct.workspace import delivering, finding, finishing, receipts, registering
+from usufruct.types import AssetId, AssetState, Digest, Use
+from usufruct.workspace import delivering, finding, finishing, receipts, registering, splitting
 from usufruct.workspace.given import read_given
 from usufruct.workspace.money import Token, Tokens
 from usufruct.workspace.session import Session
@@ -70,7 +70,8 @@ def offer(
         )
     contract = session.connection.network.address("Licences")
     coin = Tokens(session.ledger).named(token)
-    text = None if terms is None else TermsText.from_bytes(read_given(terms, "terms", limit=MAX_TERMS))
+    words = None if terms is None else read_given(terms, "terms", limit=MAX_TERMS)
+    text = None if words is None else TermsText.from_bytes(words)
     listed = None if allow is None else read_given(allow, "an allow list", limit=MAX_FILE)
     list_ = None if listed is None else AllowList.from_bytes(listed)
     made = make_offer(
@@ -109,6 +110,18 @@ def offer(
     session.connection.afford(session.public.address)
     receipt = session.ledger.transact(session.account, licences.make_offers(contract, [made]))
     return view(made, coin, record.title, opened=True, sold=0, transaction=receipt.tx_hash)
+
+
+def keep_deliverable(session: Session, asset: AssetId) -> None:
+    """Seal the newest version of an asset that is on offer for download, or was sold so."""
+    if not splitting.has_market(session):
+        return
+    index = session.index
+    sold = {one.offer_id for one in index.licences(asset=asset)}
+    for one in index.offers(asset=asset):
+        if one.offer.use is Use.DOWNLOAD and (one.open or one.offer_id in sold):
+            delivering.prepare(session, asset, progress=session.progress)
+            return
 
 
 def close(session: Session, offer: str) -> OfferView:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from usufruct.errors import Unavailable, UsufructError
-from usufruct.types import AssetId, AssetKind, Digest, Use
+from usufruct.types import Address, AssetId, AssetKind, Digest, Use
 from usufruct.workspace import finding, nodes, offering
 from usufruct.workspace.money import Tokens
 from usufruct.workspace.session import Session
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from usufruct.ledger.records import AssetRecord
 
 Titles = dict[AssetId, str]
+_PATIENCE = 4.0
+"""Seconds that a listing waits for all nodes together."""
+
 _MOST_NODES = 8
 """Nodes that one listing asks; a ledger may have thousands."""
 
@@ -127,13 +132,28 @@ def _cards_of_owners(
 ) -> dict[str, dict[str, Any]]:
     """Ask the owners' nodes, as far as this home knows no title itself."""
     owners = dict.fromkeys(one.owner for one in assets if one.asset not in titles)
+    places = {owner: nodes.of_party(index, owner) for owner in list(owners)[:_MOST_NODES]}
+    answers: list[dict[str, dict[str, Any]]] = []
+
+    def ask(owner: Address, place: str) -> None:
+        with contextlib.suppress(UsufructError):
+            found = _cards(place, session, "", None, None, _PAGE, timeout=_PATIENCE)
+            answers.append({id_: one for id_, one in found.items() if one.get("owner") == owner})
+
+    # all at once and not for long: any of them may be silent, and the ledger alone suffices
+    asking = [
+        threading.Thread(target=ask, args=(owner, place), daemon=True)
+        for owner, place in places.items()
+        if place is not None
+    ]
+    for thread in asking:
+        thread.start()
+    stop = time.monotonic() + _PATIENCE
+    for thread in asking:
+        thread.join(max(0.0, stop - time.monotonic()))
     cards: dict[str, dict[str, Any]] = {}
-    for owner in list(owners)[:_MOST_NODES]:
-        place = nodes.of_party(index, owner)
-        if place is not None:
-            with contextlib.suppress(UsufructError):
-                found = _cards(place, session, "", None, None, _PAGE)
-                cards |= {id_: card for id_, card in found.items() if card.get("owner") == owner}
+    for answer in list(answers):
+        cards |= answer
     return cards
 
 
@@ -144,11 +164,13 @@ def _cards(
     kind: AssetKind | None,
     use: Use | None,
     limit: int,
+    *,
+    timeout: float = 30.0,
 ) -> dict[str, dict[str, Any]]:
     from usufruct.peer.client import NodeClient
 
     chain_id = session.connection.network.chain_id
-    with contextlib.closing(NodeClient(url, chain_id=chain_id)) as client:
+    with contextlib.closing(NodeClient(url, chain_id=chain_id, timeout=timeout)) as client:
         cards, _ = client.assets(
             q=words or None,
             kind=None if kind is None else str(kind),
@@ -167,11 +189,11 @@ def _listing(
     titles: Titles,
 ) -> Listing:
     party = index.party(asset.owner)
-    title = titles.get(asset.asset) or str(card.get("title") or "")
+    title = titles.get(asset.asset) or nodes.plain(card.get("title"))
     return Listing(
         asset.asset,
         title,
-        str(card.get("description") or ""),
+        nodes.plain(card.get("description")),
         asset.kind,
         asset.state,
         asset.owner,

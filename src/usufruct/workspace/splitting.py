@@ -6,27 +6,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usufruct.errors import AlreadyExists, BadInput, NotAllowed, NotFound, TransactionReverted
+from usufruct.errors import AlreadyExists, BadInput, NotAllowed, NotFound
 from usufruct.market.pricing import format_percent
 from usufruct.market.proposals import MAX_FILE, SplitProposal
 from usufruct.market.splits import ParentRoyalty, due_royalties, make_split, with_royalties
 from usufruct.store import write_atomic
-from usufruct.types import PPM, ZERO_ADDRESS, Address, AssetId, Use
+from usufruct.types import PPM, Address, AssetId, Use
 from usufruct.workspace import finding
 from usufruct.workspace.given import read_given
-from usufruct.workspace.money import Tokens
 from usufruct.workspace.output import check_output
 from usufruct.workspace.session import Session
-from usufruct.workspace.trade import Money, Payee, Payment, Proposal, SplitView, Withdrawn
+from usufruct.workspace.trade import Payee, Proposal, SplitView
+from usufruct.workspace.wallets import waiting, wallet, wallets_of
 
 if TYPE_CHECKING:
     from usufruct.ledger.bindings.offers import Offer
-    from usufruct.ledger.bindings.splits import Claim, Split
+    from usufruct.ledger.bindings.splits import Claim
     from usufruct.ledger.index import Index
     from usufruct.ledger.records import SplitRecord
-
-_MOST_WALLETS = 64
-_MOST_TOKENS = 64
 
 
 def has_market(session: Session) -> bool:
@@ -120,16 +117,16 @@ def show(session: Session, asset: str) -> SplitView:
         return SplitView(
             found.asset, title, found.owner, None, 0, _payees(session, index, payees), ()
         )
-    wallet = _wallet(session, record.split)
+    place = wallet(session, record.split)
     pairs = list(zip(record.split.payees, record.split.shares, strict=True))
     return SplitView(
         found.asset,
         title,
-        wallet,
+        place,
         record.digest.hex(),
         record.split.version,
         _payees(session, index, pairs),
-        tuple(_waiting(session, index, record.split)),
+        tuple(waiting(session, index, record.split)),
     )
 
 
@@ -214,68 +211,6 @@ def sign(session: Session, path: Path) -> Proposal:
     return _settle(session, index, made, path)
 
 
-def withdraw(session: Session, asset: str) -> Withdrawn:
-    """Pay all payees of an asset's splits what has come in, nested splits after their children.
-
-    Raises
-    ------
-    NotFound
-        The asset has no split: its owner is paid directly.
-    """
-    from usufruct.ledger.bindings import splits
-
-    index = session.index
-    found = finding.asset(session, index, asset)
-    records = index.splits(found.asset)
-    if not records:
-        raise NotFound(
-            "the asset has no split: its owner is paid with each sale",
-            hint=f"usufruct split show {found.asset[:12]}",
-        )
-    contract = session.connection.network.address("Splits")
-    session.connection.afford(session.public.address)
-    tokens, names = Tokens(session.ledger), finding.names(session, index)
-    wallets = wallets_of(session, index)
-    queue = [record.split for record in records]
-    payments: list[Payment] = []
-    transactions: list[str] = []
-    refused: list[Money] = []
-    failed: TransactionReverted | None = None
-    for done in range(_MOST_WALLETS):
-        if done >= len(queue):
-            break
-        split = queue[done]
-        for money in _waiting(session, index, split):
-            if money.amount < len(split.payees):
-                continue  # what division left waits for more
-            call = splits.withdraw(contract, split, money.token)
-            try:
-                receipt = session.ledger.transact(session.account, call)
-            except TransactionReverted as error:
-                # one token that fails, which may be a stranger's, keeps no other back
-                refused.append(money)
-                failed = error
-                continue
-            transactions.append(receipt.tx_hash)
-            for log in receipt.logs:
-                if log.address != contract:
-                    continue  # tokens are strangers', and may say the same words
-                event = splits.decode_event(log.topics, log.data)
-                if not isinstance(event, splits.Paid | splits.Owed):
-                    continue
-                paid = isinstance(event, splits.Paid)
-                amount = tokens.shown(event.token).money(event.amount)
-                nested = wallets.get(event.payee)
-                name = names.get(event.payee, "")
-                if nested is not None:
-                    name = f"split of {finding.titles(session).get(nested.asset, nested.asset[:8])}"
-                    queue.append(nested)
-                payments.append(Payment(event.payee, name, amount, paid, split.digest.hex()))
-    if failed is not None and not transactions:
-        raise failed
-    return Withdrawn(found.asset, tuple(payments), tuple(transactions), tuple(refused))
-
-
 def _best_licence(
     session: Session, index: Index, parent: AssetId, royalty: int
 ) -> tuple[Offer, int] | None:
@@ -347,7 +282,7 @@ def _payee_of(session: Session, index: Index, who: str) -> Address:
         return finding.party(session, index, who)
     from usufruct.ledger.bindings import licences
 
-    asset = finding.asset(session, index, who.removeprefix("asset:"))
+    asset = finding.asset(session, index, who.removeprefix("asset:"), proven=True)
     contract = session.connection.network.address("Licences")
     return session.ledger.call(licences.pay_to(contract, asset.asset))
 
@@ -361,71 +296,6 @@ def _current(index: Index, asset: AssetId) -> SplitRecord | None:
     if found is None:
         raise NotFound(f"the payees of the asset {asset[:16]} were never shown on this ledger")
     return found
-
-
-def _wallet(session: Session, split: Split) -> Address:
-    from usufruct.ledger.bindings import splits
-
-    contract = session.connection.network.address("Splits")
-    return session.ledger.call(splits.wallet_of(contract, split.digest))
-
-
-def wallets_of(session: Session, index: Index) -> dict[Address, Split]:
-    """Return every split that is known, by its wallet."""
-    from usufruct.ledger.bindings import splits
-
-    if "Splits" not in session.connection.network.contracts:
-        return {}
-    contract = session.connection.network.address("Splits")
-    implementation = splits.wallet_implementation(contract)
-    found: dict[Address, Split] = {}
-    for asset in index.assets():
-        for record in index.splits(asset.asset):
-            place = splits.wallet_address(contract, implementation, record.digest)
-            found[place] = record.split
-    return found
-
-
-def _waiting(session: Session, index: Index, split: Split) -> list[Money]:
-    """Return what can be withdrawn of a split: what its wallet has less what is put aside."""
-    from usufruct.ledger.bindings import splits
-
-    contract = session.connection.network.address("Splits")
-    tokens, wallet = Tokens(session.ledger), _wallet(session, split)
-    found = []
-    for token in _tokens_of(session, index, tokens, split, wallet):
-        try:
-            amount = tokens.balance(token, wallet)
-        except BadInput:
-            continue  # a token that does not say what it has, has nothing
-        if amount > 0:
-            amount -= session.ledger.call(splits.reserved(contract, split.digest, token))
-        if amount > 0:
-            found.append(tokens.shown(token).money(amount))
-    return found
-
-
-def _tokens_of(
-    session: Session, index: Index, tokens: Tokens, split: Split, wallet: Address
-) -> list[Address]:
-    """Return in which tokens money may have come to a wallet: what its assets were offered for.
-
-    Whoever names the wallet in a split of his own brings his tokens along, so they come last and
-    only some of them.
-    """
-    assets, way = {split.asset: None}, [wallet]
-    wallets = wallets_of(session, index)
-    for place in way:
-        for other, known in wallets.items():
-            if place in known.payees and other not in way:
-                way.append(other)
-                assets[known.asset] = None
-    found = dict.fromkeys([ZERO_ADDRESS, *filter(None, [tokens.test_dollar])])
-    for asset in assets:
-        for one in index.offers(asset=asset):
-            if asset == split.asset or len(found) < _MOST_TOKENS:
-                found[one.offer.token] = None
-    return list(found)
 
 
 def _check_can_sign(session: Session, index: Index, made: SplitProposal) -> None:

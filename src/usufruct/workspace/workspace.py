@@ -70,7 +70,7 @@ class Workspace(Session):
         follow_links: bool = False,
     ) -> publishing.Published:
         """Publish a file or folder; `parents` name what it was made from. See `publishing`."""
-        return publishing.publish(
+        made = publishing.publish(
             self,
             Path(path),
             title=title,
@@ -82,6 +82,11 @@ class Workspace(Session):
             algorithm=algorithm,
             follow_links=follow_links,
         )
+        if update is not None:
+            from usufruct.workspace import offering
+
+            offering.keep_deliverable(self, made.asset)
+        return made
 
     def draft(
         self,

@@ -200,7 +200,7 @@ MARKET_REFUSALS: Final = (
         "InRefundWindow",
         "licence licence, uint32 time",
         "the price of the licence {licence} is not settled; its window ends at {time}",
-        "acknowledge the content, or wait and have the price released",
+        "download it, which acknowledges it, or wait until the refund window is over",
     ),
     refusal(
         "95facc49",
