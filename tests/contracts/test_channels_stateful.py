@@ -388,6 +388,7 @@ def run(till: Till, examples: int, steps: int, number: int | None = None) -> int
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Played if number is None else seed(number)(Played), settings=test)
+    assert till.evm.rpc("evm_revert", Played.start)  # clean for the next run
     return Played.steps
 
 

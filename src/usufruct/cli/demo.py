@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """Four hospitals, a builder and a clinic: from files to a model, verified, sold and paid."""
+        """Four hospitals, a builder, a clinic: from files to a model, verified and sold."""
         from usufruct.demo import Outcome, Scene, Story
         from usufruct.demo.cast import Stage
         from usufruct.workspace import machine
