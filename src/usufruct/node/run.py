@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from urllib.parse import urlsplit
 
@@ -20,6 +18,7 @@ from usufruct.store import HomeLock
 from usufruct.types import Address
 from usufruct.workspace.connection import Connection, load_network, reach
 from usufruct.workspace.home import EMBEDDED, NO_LEDGER, Home, default_home
+from usufruct.workspace.serving import stopping
 
 if TYPE_CHECKING:
     from usufruct.crypto.identity import Identity
@@ -91,7 +90,7 @@ def run_node(
     done = stop or threading.Event()
     with ExitStack() as stack:
         stack.enter_context(_node_lock(opened))
-        stack.enter_context(_stopping(done))
+        stack.enter_context(stopping(done))
         stack.enter_context(many_files())
         identity = opened.unlock(passphrase)
         lines = RequestLog(sys.stderr if log is None else log, clock=clock)
@@ -244,20 +243,3 @@ def _taking(handler: logging.Handler) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-
-
-@contextmanager
-def _stopping(done: threading.Event) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        done.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -66,7 +66,7 @@ def serve(
     identity = opened.unlock(passphrase)
     done = stop or threading.Event()
     with (
-        _stopping(done),
+        stopping(done),
         LedgerServer(
             opened.path, operator=identity, name=name, host=host, port=port, url=url
         ) as server,
@@ -220,7 +220,8 @@ def _event(event: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _stopping(done: threading.Event) -> Iterator[None]:
+def stopping(done: threading.Event) -> Iterator[None]:
+    """Have SIGINT and SIGTERM set `done` for the time of the block, in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
