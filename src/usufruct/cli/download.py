@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,6 @@ def register(app: typer.Typer) -> None:
             out.print(f"[bold]downloaded[/] '{safe(got.title)}' version {got.version}")
             out.print(f"  {got.files} file(s), {format_bytes(got.size)}, in {safe(got.path, 500)}")
             out.print(f"  content root {got.content_root}: every chunk is what the ledger says")
-            out.print(f"[bold]next:[/] usufruct verify '{safe(got.path, 500)}'")
+            out.print(f"[bold]next:[/] usufruct verify {safe(shlex.quote(got.path), 500)}")
 
         show(got.as_dict(), as_json, human)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,6 @@ def register(app: typer.Typer) -> None:
             if len(made.answers) > 50:
                 out.print(f"and {len(made.answers) - 50} more (--json lists all)")
             out.print(f"statement {made.statement}, bundle {safe(made.bundle, 500)}")
-            out.print(f"[bold]next:[/] usufruct verify {safe(made.bundle, 500)}")
+            out.print(f"[bold]next:[/] usufruct verify {safe(shlex.quote(str(made.bundle)), 500)}")
 
         show(made.as_dict(), as_json, human)

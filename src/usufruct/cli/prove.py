@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +44,6 @@ def register(app: typer.Typer) -> None:
 
         def human(out: Any) -> None:
             out.print(f"{safe(output, 500)}: {safe(made.claim)} ({format_bytes(made.size)})")
-            out.print(f"[bold]next:[/] usufruct verify {safe(output, 500)}")
+            out.print(f"[bold]next:[/] usufruct verify {safe(shlex.quote(str(output)), 500)}")
 
         show(made.as_dict(), as_json, human)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,6 +76,6 @@ def register(app: typer.Typer) -> None:
                 out.print(f"  evidence      {safe(made.evidence, 1000)}")
             if made.transaction:
                 out.print(f"  transaction   {made.transaction}")
-            out.print(f"[bold]next:[/] usufruct verify {safe(path, 500)}")
+            out.print(f"[bold]next:[/] usufruct verify {safe(shlex.quote(str(path)), 500)}")
 
         show(made.as_dict(), as_json, human)

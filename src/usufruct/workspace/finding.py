@@ -73,6 +73,11 @@ def asset(session: Session, index: Index, text: str, *, proven: bool = False) ->
     known_as = titles(session, proven=proven)
     ids = sorted(id_ for id_, title in known_as.items() if title == text)
     known = [one for one in (index.asset(id_) for id_ in ids) if one is not None]
+    if not known:
+        raise NotFound(
+            f"no asset is known here as '{text}'",
+            hint="name it by its id: usufruct market list; a title is known once it was bought",
+        )
     return _only(known, f"asset '{text}'", [one.asset[:16] for one in known], "market list")
 
 

@@ -207,7 +207,7 @@ MARKET_REFUSALS: Final = (
         "Expired",
         "licence licence, uint32 time",
         "it is too late for the licence {licence}: the time ended at {time}",
-        "renew the licence; a challenge is possible only before the window ends",
+        "a licence that lasts for a period can be renewed; the time to challenge cannot; a challenge is possible only before the window ends",
     ),
     refusal(
         "cc318359",
