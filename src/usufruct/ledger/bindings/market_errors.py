@@ -207,7 +207,7 @@ MARKET_REFUSALS: Final = (
         "Expired",
         "licence licence, uint32 time",
         "it is too late for the licence {licence}: the time ended at {time}",
-        "a licence that lasts for a period can be renewed; the time to challenge cannot; a challenge is possible only before the window ends",
+        "a licence for a period can be renewed; a challenge is possible only within its window",
     ),
     refusal(
         "cc318359",
