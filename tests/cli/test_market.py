@@ -111,6 +111,7 @@ def test_it_is_asked_before_it_is_bought(
     parties: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
 ):
     sel, buy = parties
+    buy.ok("faucet")
     publish(sel, "asked [/red]")
     Path("terms").write_text("Line one\nis [bold]not[/bold] bold.\n")
     offer = sel.ok(
