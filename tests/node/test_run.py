@@ -9,14 +9,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.node.running import running
 from tests.workspace.homes import (  # noqa: F401
     PASSPHRASE,
     ROWS,
@@ -39,43 +38,6 @@ from usufruct.workspace.session import Session
 pytestmark = pytest.mark.engine
 
 TERMS: tuple[dict[str, Any], ...] = ({}, {"uses": 2}, {"refund": "1h"}, {"use": Use.COMPUTE})
-
-
-@contextlib.contextmanager
-def running(home: Path, **options: Any) -> Iterator[dict[str, Any]]:
-    """Run a node in a thread; gives what it said when it had started."""
-    stop, ready = threading.Event(), threading.Event()
-    said: dict[str, Any] = {}
-    failed: list[BaseException] = []
-
-    def started(document: dict[str, Any]) -> None:
-        said.update(document)
-        ready.set()
-
-    def run() -> None:
-        try:
-            run_node(
-                home,
-                passphrase=passphrase,
-                started=started,
-                stop=stop,
-                **({"log": StringIO()} | options),
-            )
-        except BaseException as error:
-            failed.append(error)
-            ready.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        assert ready.wait(60)
-        if failed:
-            raise failed[0]
-        yield said
-    finally:
-        stop.set()
-        thread.join(60)
-    assert not failed, failed
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -182,40 +181,10 @@ def assemble(*codes: str) -> bytes:
 @contextlib.contextmanager
 def node(home: Path, **options: Any) -> Iterator[str]:
     """Run a party's node in a thread; gives its URL."""
-    from usufruct.node.run import run_node
+    from tests.node.running import running
 
-    stop, ready = threading.Event(), threading.Event()
-    said: dict[str, Any] = {}
-    failed: list[BaseException] = []
-
-    def started(document: dict[str, Any]) -> None:
-        said.update(document)
-        ready.set()
-
-    def run() -> None:
-        try:
-            run_node(
-                home,
-                passphrase=passphrase,
-                started=started,
-                stop=stop,
-                **({"log": StringIO()} | options),
-            )
-        except BaseException as error:
-            failed.append(error)
-            ready.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        assert ready.wait(60)
-        if failed:
-            raise failed[0]
+    with running(home, **options) as said:
         yield said["url"]
-    finally:
-        stop.set()
-        thread.join(60)
-    assert not failed, failed
 
 
 @contextlib.contextmanager

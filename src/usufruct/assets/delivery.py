@@ -14,12 +14,11 @@ from hashlib import sha256
 from itertools import accumulate
 from typing import Any, Final
 
-from usufruct.assets import sealing
 from usufruct.assets.grants import Opener
 from usufruct.assets.hashing import hash_function
-from usufruct.assets.sealing import SealedAsset, SealKeys
+from usufruct.assets.sealing import SealedAsset, SealKeys, chunk_keys
 from usufruct.crypto import aead, canonical, hpke, merkle
-from usufruct.crypto.keytree import Cover, KeyTree
+from usufruct.crypto.keytree import Cover
 from usufruct.errors import BadInput, Mismatch, UsageError, VerificationError
 from usufruct.evidence import fields
 from usufruct.evidence.content import Manifest
@@ -80,7 +79,7 @@ class GrantedKeys:
 
     def file(self, number: int) -> aead.Keys:
         """Return the chunk keys of file `number` from 0 (NotAllowed: not among those granted)."""
-        return KeyTree(self._files.leaf(number), sealing._CHUNKS)
+        return chunk_keys(self._files.leaf(number))
 
 
 def make_delivery(
@@ -107,7 +106,7 @@ def make_delivery(
     document = {
         "format": FORMAT,
         "files": files,
-        "file_keys": Cover(keys._files.cover(0, files)).to_list(),
+        "file_keys": keys.files(files).to_list(),
         "manifest_chunks": manifest_chunks,
         "manifest_keys": Cover(keys.manifest.cover(0, manifest_chunks)).to_list(),
     }

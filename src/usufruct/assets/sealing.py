@@ -21,7 +21,7 @@ from typing import Any
 from usufruct.assets.hashing import Hash, changing, hash_function, open_file, unreadable
 from usufruct.assets.walk import printable
 from usufruct.crypto import canonical
-from usufruct.crypto.keytree import KeyTree
+from usufruct.crypto.keytree import Cover, KeyTree
 from usufruct.errors import (
     AlreadyExists,
     BadInput,
@@ -73,12 +73,21 @@ class SealKeys:
 
     def file(self, number: int) -> KeyTree:
         """Return the chunk keys of file `number` (from 0); a grant is a cover of these."""
-        return KeyTree(self._files.leaf(number), _CHUNKS)
+        return chunk_keys(self._files.leaf(number))
+
+    def files(self, count: int) -> Cover:
+        """Return the fewest keys that open files 0 to `count` (exclusive), and no others."""
+        return Cover(self._files.cover(0, count))
 
     def object_id(self, number: int | None) -> str:
         """Return what file `number` is called in the vault, None for the manifest."""
         label = b"manifest" if number is None else b"file" + number.to_bytes(8, "big")
         return hmac.digest(self._names, label, "sha256").hex()[:40]
+
+
+def chunk_keys(file_key: bytes) -> KeyTree:
+    """Return the chunk keys of the file that has this key."""
+    return KeyTree(file_key, _CHUNKS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ no lock and nothing that it returns leads outside the vault.
 from __future__ import annotations
 
 import contextlib
-import hmac
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -298,7 +297,7 @@ class Deliveries:
 
     def _list(self, asset: AssetId, number: int) -> tuple[SealedAsset, frozenset[str]]:
         """Return a version's list and the names in it; read again when its file has changed."""
-        path = _digests(self._vault, asset, number)
+        path = sealing.digests_path(self._vault, asset, number)
         try:
             state = key_of(path.stat())
         except OSError:
@@ -315,9 +314,7 @@ class Deliveries:
 
     def _keys(self, kept: VersionRecord) -> SealKeys:
         salt = self._store.asset(kept.asset).salt
-        about = sealing.LABEL + bytes.fromhex(kept.asset) + kept.number.to_bytes(8, "big") + salt
-        about += bytes.fromhex(kept.content_root)
-        return SealKeys(hmac.digest(self._identity.export_entropy(), about, "sha256"))
+        return sealing.keys_of(self._identity, kept.asset, kept.number, salt, kept.content_root)
 
     def _manifest_of(self, kept: VersionRecord, keys: SealKeys, sealed: SealedAsset) -> Manifest:
         with self._lock:
@@ -341,12 +338,8 @@ def _keep(cache: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:
         cache.popitem(last=False)
 
 
-def _digests(vault: Path, asset: AssetId, number: int) -> Path:
-    return vault / f"{asset[:32]}-{number}.json"
-
-
 def _read(vault: Path, asset: AssetId, number: int) -> SealedAsset:
-    path = _digests(vault, asset, number)
+    path = sealing.digests_path(vault, asset, number)
     try:
         data = read_bytes(path, limit=MAX_MANIFEST_BYTES)
     except NotFound:

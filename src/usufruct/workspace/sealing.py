@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from usufruct.assets.sealing import SealedAsset, SealKeys, check_sealed, seal_asset
+from usufruct.crypto.identity import Identity
 from usufruct.errors import Mismatch, NotFound, UsufructError, VerificationError
 from usufruct.evidence.content import MAX_MANIFEST_BYTES, Manifest
 from usufruct.evidence.predicates import Version
 from usufruct.ports import Progress
 from usufruct.store import make_folder, read_bytes, remove, write_atomic
-from usufruct.types import AssetId
+from usufruct.types import AssetId, Digest
 from usufruct.vault import Vault
 from usufruct.workspace.records import Work
 from usufruct.workspace.session import Session
@@ -109,9 +110,18 @@ def check(
 
 def keys(session: Session, version: Version) -> SealKeys:
     """Return the keys of a sealed version: the identity's words bring them back."""
-    about = LABEL + bytes.fromhex(version.asset) + version.version.to_bytes(8) + version.salt
-    about += bytes.fromhex(version.content_root)
-    return SealKeys(hmac.digest(session.identity.export_entropy(), about, "sha256"))
+    return keys_of(
+        session.identity, version.asset, version.version, version.salt, version.content_root
+    )
+
+
+def keys_of(
+    identity: Identity, asset: AssetId, number: int, salt: bytes, content_root: Digest
+) -> SealKeys:
+    """Return the keys of a sealed version of an asset with this salt of its id."""
+    about = LABEL + bytes.fromhex(asset) + number.to_bytes(8) + salt
+    about += bytes.fromhex(content_root)
+    return SealKeys(hmac.digest(identity.export_entropy(), about, "sha256"))
 
 
 def _named(found: Mismatch, names: Mapping[str, str], party: str) -> Mismatch:
@@ -147,5 +157,10 @@ def _folder(session: Session) -> Path:
     return folder
 
 
+def digests_path(vault: Path, asset: AssetId, number: int) -> Path:
+    """Return where the list of a version's sealed objects is, in the folder of the vault."""
+    return vault / f"{asset[:32]}-{number}.json"
+
+
 def _digests(session: Session, asset: AssetId, number: int) -> Path:
-    return session.home.path / "vault" / f"{asset[:32]}-{number}.json"
+    return digests_path(session.home.path / "vault", asset, number)

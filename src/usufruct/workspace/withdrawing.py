@@ -42,7 +42,7 @@ def withdraw(session: Session, asset: str) -> Withdrawn:
     contract = session.connection.network.address("Splits")
     session.connection.afford(session.public.address)
     tokens, names = Tokens(session.ledger), finding.names(session, index)
-    wallets = wallets_of(session, index)
+    wallets, titles = wallets_of(session, index), finding.titles(session)
     queue = [record.split for record in records]
     payments: list[Payment] = []
     transactions: list[str] = []
@@ -76,7 +76,7 @@ def withdraw(session: Session, asset: str) -> Withdrawn:
                 nested = wallets.get(event.payee)
                 name = names.get(event.payee, "")
                 if nested is not None:
-                    name = f"split of {finding.titles(session).get(nested.asset, nested.asset[:8])}"
+                    name = f"split of {titles.get(nested.asset, nested.asset[:8])}"
                     queue.append(nested)
                 payments.append(Payment(event.payee, name, amount, paid, split.digest.hex()))
     for split in queue[:_MOST_WALLETS]:
