@@ -13,7 +13,6 @@ Source: JSON-RPC 2.0 specification.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import socket
@@ -25,6 +24,7 @@ from typing import Any
 
 from usufruct.errors import BadInput, MissingExtra, Unavailable, UsageError, UsufructError
 from usufruct.ledger.connections import patient_protocol
+from usufruct.ledger.listening import await_started, is_loopback, listen_on
 from usufruct.ledger.transport import RpcError, Transport, read_json
 from usufruct.ledger.treasury import Treasury
 
@@ -43,6 +43,7 @@ _ANSWER_SECONDS = 60.0
 _START_SECONDS = 10.0
 _THREADS = 32
 _CONNECTIONS = 256
+_BACKLOG = 128
 _JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Gateway:
         self._port = port
         self._treasury = treasury
         self._network = network
-        self._loopback = _is_loopback(host)
+        self._loopback = is_loopback(host)
         self._server: Any = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -109,7 +110,7 @@ class Gateway:
         Unavailable
             The address cannot be listened on, or the server does not start.
         """
-        self._socket = self._listen()
+        self._socket = listen_on(self._host, self._port, backlog=_BACKLOG)
         self._port = self._socket.getsockname()[1]
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="usufruct-gateway")
         config = self._uvicorn.Config(
@@ -132,12 +133,7 @@ class Gateway:
             target=self._server.run, args=([self._socket],), name="usufruct-gateway", daemon=True
         )
         self._thread.start()
-        waited = threading.Event()
-        for _ in range(int(_START_SECONDS / 0.01)):
-            if self._server.started or not self._thread.is_alive():
-                break
-            waited.wait(0.01)
-        if not self._server.started:
+        if not await_started(self._server, self._thread, _START_SECONDS):
             self.stop()
             raise Unavailable("the gateway does not start")
         return self
@@ -236,7 +232,7 @@ class Gateway:
         headers = dict(scope["headers"])
         if scope["method"] != "POST":
             return 405, _encoded(_error(None, -32600, "requests are sent by POST"))
-        if self._loopback and not _is_loopback(_host(headers.get(b"host", b""))):
+        if self._loopback and not is_loopback(_host(headers.get(b"host", b""))):
             return 403, _encoded(_error(None, -32600, "this host name is not served"))
         if not _is_extension(headers.get(b"origin")):
             return 403, _encoded(_error(None, -32600, "web pages are not served"))
@@ -258,27 +254,6 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 a fault of ours must not show its inside
             _log.error("a request failed: %s", type(error).__name__)
             return 200, _encoded(_error(None, -32603, "internal error"))
-
-    def _listen(self) -> socket.socket:
-        try:
-            family = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)[0][0]
-            # asyncio sets TCP_NODELAY only where the protocol is named; else 40 ms a call
-            listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        except (OSError, OverflowError, UnicodeError):
-            raise BadInput(f"'{self._host}' is not an address to listen on") from None
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((self._host, self._port))
-            listening.listen(128)
-            listening.setblocking(False)
-        except (OSError, OverflowError) as error:
-            listening.close()
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Unavailable(
-                f"cannot listen on {self._host} port {self._port}: {reason}",
-                hint="choose another port; 0 takes any free one",
-            ) from error
-        return listening
 
 
 async def _read(receive: _Receive) -> bytes | None:
@@ -350,10 +325,3 @@ def _host(header: bytes) -> str:
 def _is_extension(origin: bytes | None) -> bool:
     """Say whether no page of the web asks; a wallet in a browser has an origin of its own kind."""
     return origin is None or origin.partition(b"://")[0].endswith(b"-extension")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

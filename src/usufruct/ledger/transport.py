@@ -5,7 +5,6 @@ Source: JSON-RPC 2.0 specification.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import json
 import re
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from usufruct.errors import BadInput, LedgerUnreachable, MissingExtra, UsufructError
+from usufruct.ledger.listening import is_loopback
 
 MAX_RESPONSE = 256 * 1024 * 1024
 """Largest answer read, in bytes: the receipts of a full block fit many times."""
@@ -258,8 +258,4 @@ def _endpoint(url: str) -> tuple[str, bool]:
     shown = f"[{host}]" if ":" in host else host
     if port is not None:
         shown += f":{port}"
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    return f"{parts.scheme}://{shown}", local
+    return f"{parts.scheme}://{shown}", is_loopback(host)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from usufruct.clock import Clock, system_clock
 from usufruct.errors import HomeBusy, MissingExtra, Unavailable
+from usufruct.ledger.listening import is_loopback
 from usufruct.store import HomeLock
 from usufruct.types import Address
 from usufruct.workspace.connection import Connection, load_network, reach
@@ -73,7 +74,7 @@ def run_node(
     """
     _need_extra()
     from usufruct.node.app import create_app
-    from usufruct.node.limits import Limits, is_loopback
+    from usufruct.node.limits import Limits
     from usufruct.node.logs import LogHandler, RequestLog
     from usufruct.node.parts import open_state
     from usufruct.node.server import NodeServer, many_files
@@ -171,8 +172,6 @@ def _ledger(home: Home, identity: Identity) -> Iterator[Connection]:
 
 def _all_here(connection: Connection, url: str) -> bool:
     """Whether node and ledger both answer on this machine only, as when trying things out."""
-    from usufruct.node.limits import is_loopback
-
     places = [url, *connection.network.rpc]
     return all(is_loopback(urlsplit(place).hostname or "") for place in places)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from usufruct.errors import BadInput, MissingExtra, Unavailable
+from usufruct.ledger.listening import await_started, listen_on
 from usufruct.node.limits import Limits
 
 _START_SECONDS = 15.0
@@ -89,7 +90,7 @@ class NodeServer:
         """
         from usufruct.node.connections import Places, guarded_protocol
 
-        self._socket = _listen(self._host, self._port)
+        self._socket = listen_on(self._host, self._port)
         self._port = self._socket.getsockname()[1]
         limits, backlog = _fitting(self._limits)
         config = self._uvicorn.Config(
@@ -114,12 +115,7 @@ class NodeServer:
             target=self._run, args=(places,), name="usufruct-node", daemon=True
         )
         self._thread.start()
-        waited = threading.Event()
-        for _ in range(int(_START_SECONDS / 0.01)):
-            if self._server.started or not self._thread.is_alive():
-                break
-            waited.wait(0.01)
-        if not self._server.started:
+        if not await_started(self._server, self._thread, _START_SECONDS):
             self.stop()
             raise Unavailable("the node does not start") from self._failed
         return self
@@ -219,24 +215,3 @@ def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
             hint="a PEM chain and its unencrypted PEM key",
         ) from None
     return context
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # asyncio sets TCP_NODELAY only where the protocol is named
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except (OSError, OverflowError, UnicodeError):
-        raise BadInput(f"'{host}' is not an address to listen on") from None
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.setblocking(False)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise Unavailable(
-            f"cannot listen on {host} port {port}: {reason}",
-            hint="choose another port; 0 takes any free one",
-        ) from error
-    return listening
